@@ -1,0 +1,262 @@
+"""The words of the system as types, and the port every cloud implements.
+
+A driver (`clouds/*.py`) is synchronous and makes one call or a few per method: it never sleeps and never polls.
+Waiting is done above it, in `waiting.py`, so that one poll can serve many builds.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import ClassVar, Protocol
+
+
+class TargetState(StrEnum):
+    """How far one cloud's part of a build is."""
+
+    SUBMITTED = "submitted"
+    LAUNCHING = "launching"
+    CUSTOMIZING = "customizing"
+    SAVING = "saving"
+    VERIFYING = "verifying"
+    SUCCESSFUL = "successful"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def ended(self) -> bool:
+        """True for the three states a target never leaves by itself."""
+        return self in (TargetState.SUCCESSFUL, TargetState.FAILED, TargetState.CANCELLED)
+
+
+class ResourceKind(StrEnum):
+    """What a build makes on a cloud."""
+
+    INSTANCE = "instance"
+    KEY_PAIR = "key_pair"
+    SECURITY_GROUP = "security_group"
+    FLOATING_IP = "floating_ip"
+    VOLUME = "volume"
+    SNAPSHOT = "snapshot"
+    IMAGE = "image"
+
+
+class InstanceState(StrEnum):
+    """An instance's state in EC2's words; drivers translate into them."""
+
+    PENDING = "pending"
+    RUNNING = "running"
+    STOPPING = "stopping"
+    STOPPED = "stopped"
+    GONE = "gone"
+    FAILED = "failed"
+
+
+class ImageState(StrEnum):
+    """An image's state while and after it is saved."""
+
+    PENDING = "pending"
+    AVAILABLE = "available"
+    GONE = "gone"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True)
+class SourceImage:
+    """The image a target starts from, as found on its cloud."""
+
+    id: str
+    name: str
+    created: str = ""
+
+
+@dataclass(frozen=True)
+class Instance:
+    """One look at an instance; `reason` is the cloud's own words for a failure or a stop, `address` where SSH answers."""
+
+    id: str
+    state: InstanceState
+    address: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Image:
+    """One look at an image; `snapshot_ids` are the disks behind it where the cloud has such."""
+
+    id: str
+    state: ImageState
+    name: str = ""
+    reason: str = ""
+    snapshot_ids: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Resource:
+    """A thing on a cloud that carries our tags; `state` is the cloud's own word, for people.
+
+    `created` is ISO 8601 in UTC where the cloud tells it; `tags` are all the thing's tags.
+    """
+
+    kind: ResourceKind
+    id: str
+    name: str = ""
+    tags: Mapping[str, str] = field(default_factory=dict)
+    created: str = ""
+    state: str = ""
+
+    @property
+    def build_id(self) -> str:
+        """The build that made it, from its tag."""
+        return self.tags.get(TAG_BUILD, "")
+
+
+# The tags every resource carries, on clouds whose resources can. A janitor without a catalog goes by them.
+TAG_BUILD = "imagesmith:build"
+TAG_CLOUD = "imagesmith:cloud"
+TAG_GENERATOR = "imagesmith:generator"
+TAG_VERSION = "imagesmith:version"
+TAG_SCRIPT = "imagesmith:script-sha256"
+TAG_SOURCE = "imagesmith:source-image"
+
+
+@dataclass(frozen=True)
+class ImageQuery:
+    """A source image by `id`, or else the newest whose name matches `name` (`*` stands for anything) of `owner`."""
+
+    id: str = ""
+    name: str = ""
+    owner: str = ""
+
+    def __str__(self) -> str:
+        if self.id:
+            return self.id
+        return f"{self.name} of owner {self.owner}" if self.owner else self.name
+
+
+@dataclass(frozen=True)
+class LaunchRequest:
+    """All a driver needs to start one instance of a target.
+
+    `name` is unique to this attempt and legal on every cloud: the instance, key pair and security group bear it,
+    and it is the client token where the cloud has one, so that the same request can never make two.
+    `public_key` is one line of OpenSSH; `user_data` is text for cloud-init, plain (the driver encodes).
+    """
+
+    name: str
+    build_id: str
+    source_image_id: str
+    instance_type: str
+    public_key: str
+    user_data: str
+    tags: Mapping[str, str]
+    disk_gib: int | None = None
+
+
+@dataclass(frozen=True)
+class SaveRequest:
+    """All a driver needs to save an instance as an image named `name`."""
+
+    name: str
+    build_id: str
+    instance_id: str
+    description: str
+    tags: Mapping[str, str]
+
+
+class Ledger(Protocol):
+    """Where a driver writes what it is about to make and what it has made: rule 1, intent before effect."""
+
+    def intend(self, kind: ResourceKind, name: str) -> None:
+        """Before the call: a row for the thing, without its id. Doing it twice is fine."""
+
+    def made(self, kind: ResourceKind, name: str, resource_id: str) -> None:
+        """Right after the call: the id the cloud gave."""
+
+    def gone(self, kind: ResourceKind, resource_id: str) -> None:
+        """The cloud says the thing is no more."""
+
+
+@dataclass(frozen=True)
+class Traits:
+    """What a cloud type can do, where types differ and steps must know.
+
+    `host_key_injection`: user data reaches the instance before sshd starts. `powers_off`: a guest that powers
+    itself off is seen as `stopped` and can be saved then. `client_token`: the cloud itself makes launches idempotent.
+    `settle_s`: for how long a made thing may be missing from the cloud's own listings.
+    """
+
+    host_key_injection: bool
+    powers_off: bool
+    client_token: bool
+    settle_s: float
+
+
+class Cloud(ABC):
+    """One account on one cloud. Every method may raise CredentialsRefused, CloudBusy or another CloudError."""
+
+    type: ClassVar[str]
+    traits: ClassVar[Traits]
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    @abstractmethod
+    def identity(self) -> str:
+        """Whom the cloud takes us for, by a read-only call: the proof that the credentials work."""
+
+    @abstractmethod
+    def find_source_image(self, query: ImageQuery) -> SourceImage:
+        """The newest image that matches and can be launched; raises SourceImageNotFound."""
+
+    @abstractmethod
+    def find_image_named(self, name: str) -> Resource | None:
+        """Our own image of exactly that name, whatever its state, or None."""
+
+    @abstractmethod
+    def launch(self, request: LaunchRequest, ledger: Ledger) -> str:
+        """Make what the instance needs and the instance, and return the instance's id without waiting for it.
+
+        Adopts whatever of `request.name` is there already. Raises LaunchRefused, QuotaExceeded, DefinitionError.
+        """
+
+    @abstractmethod
+    def observe_instances(self, instance_ids: Sequence[str]) -> dict[str, Instance]:
+        """One look at many instances in as few calls as the cloud allows; one it does not know is GONE."""
+
+    @abstractmethod
+    def console_output(self, instance_id: str) -> str:
+        """What the instance printed on its console so far; "" where there is none yet."""
+
+    @abstractmethod
+    def stop(self, instance_id: str) -> None:
+        """Ask for a stop without waiting; a stopped instance is fine."""
+
+    @abstractmethod
+    def save(self, request: SaveRequest, ledger: Ledger) -> str:
+        """Start saving the instance as an image and return the image's id without waiting.
+
+        Adopts the image of that name and build. Raises NameTaken, InstanceLost, SaveFailed.
+        """
+
+    @abstractmethod
+    def observe_images(self, image_ids: Sequence[str]) -> dict[str, Image]:
+        """One look at many images in as few calls as the cloud allows; one it does not know is GONE."""
+
+    @abstractmethod
+    def finish_image(self, image_id: str, *, tags: Mapping[str, str], public: bool) -> None:
+        """What can only be done to an available image: tags on its snapshots, permission to launch."""
+
+    @abstractmethod
+    def find_resources(self, build_id: str | None = None) -> list[Resource]:
+        """Everything on this account with our tag, of one build or of all; instances already ended are left out."""
+
+    @abstractmethod
+    def delete(self, resources: Iterable[Resource]) -> list[Resource]:
+        """Ask for the end of each thing that can be ended now and return those that are not yet gone.
+
+        Idempotent: what the cloud does not know is gone. Things that hang on others (a security group while its
+        instance ends) stay in the answer until a later call finds them free. An image goes with its snapshots.
+        """

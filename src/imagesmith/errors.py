@@ -1,0 +1,100 @@
+"""The tree of errors: the type says who must act, the message what failed, on which thing, and the cure.
+
+    ImagesmithError
+    ├── DefinitionError          the author of a generator or of clouds.yaml
+    │   ├── NameTaken            an image of that name exists; nothing is ever overwritten
+    │   └── SourceImageNotFound
+    ├── ScriptError              the author of the customization script
+    ├── CloudError               the owner of the cloud's account
+    │   ├── CredentialsRefused
+    │   ├── QuotaExceeded
+    │   ├── LaunchRefused        the cloud would not start the instance
+    │   ├── InstanceLost         the instance failed, stopped or went away under the build
+    │   ├── SaveFailed           the cloud gave up on the image
+    │   └── Unreachable          no SSH within the limit
+    ├── HostKeyMismatch          somebody between us and the instance; never tried again
+    ├── TimeLimitExceeded        the author of the generator: a step's or the build's limit
+    ├── BuildStateError          whoever cleared or started tasks by hand
+    ├── SetupError               whoever runs this deployment: a secret, a database, a tool is missing
+    └── Transient                nobody: the same call may succeed later
+        ├── CloudBusy            throttled, or an error of the cloud's own
+        └── ConnectionLost       the connection to the instance broke
+"""
+
+from __future__ import annotations
+
+
+class ImagesmithError(Exception):
+    """Everything this project raises on purpose."""
+
+
+class DefinitionError(ImagesmithError):
+    """A generator or a cloud is not described well enough to build."""
+
+
+class NameTaken(DefinitionError):
+    """An image of the wanted name is there already."""
+
+
+class SourceImageNotFound(DefinitionError):
+    """The source image is not on the cloud, or not for this account."""
+
+
+class ScriptError(ImagesmithError):
+    """The customization script ended in a way that is not a success."""
+
+
+class CloudError(ImagesmithError):
+    """The cloud refused; its own reason is in the message."""
+
+
+class CredentialsRefused(CloudError):
+    """The cloud does not accept the credentials of the connection."""
+
+
+class QuotaExceeded(CloudError):
+    """The account's limits leave no room for the build."""
+
+
+class LaunchRefused(CloudError):
+    """The cloud would not start the instance."""
+
+
+class InstanceLost(CloudError):
+    """The instance failed, stopped or went away under the build."""
+
+
+class SaveFailed(CloudError):
+    """The cloud gave up on the image."""
+
+
+class Unreachable(CloudError):
+    """SSH on the instance did not answer within the limit."""
+
+
+class HostKeyMismatch(ImagesmithError):
+    """The machine that answered has another host key than the one it was given."""
+
+
+class TimeLimitExceeded(ImagesmithError):
+    """A step, or the whole build, used up its time."""
+
+
+class BuildStateError(ImagesmithError):
+    """The build's record does not allow this step now."""
+
+
+class SetupError(ImagesmithError):
+    """This deployment lacks something it needs."""
+
+
+class Transient(ImagesmithError):
+    """The same call may succeed later; steps try again inside their time limit."""
+
+
+class CloudBusy(Transient):
+    """The cloud asks for patience, or failed on its own side."""
+
+
+class ConnectionLost(Transient):
+    """The connection to the instance broke; what runs there goes on."""
