@@ -1,0 +1,1 @@
+"""One driver per cloud type, each behind the port `imagesmith.core.Cloud`."""
