@@ -1,0 +1,414 @@
+"""EC2 and clouds that speak it, through ready boto3 clients.
+
+Calls of one build, waits aside: 2 to look (source image, name), 4 to launch (key pair, group, its rule,
+instance), 1 to save, 0 to finish a private image (1 for a public one), and to end it terminate, key pair,
+group and the one listing that proves that nothing is left.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, ClassVar
+
+from imagesmith.clouds.caller_address import caller_cidr
+from imagesmith.clouds.ec2_cleanup import Deletion, Inventory, chunks, pages, refusal
+from imagesmith.clouds.ec2_errors import WHEN_LAUNCHING, WHEN_SAVING, Meaning, translate
+from imagesmith.clouds.ec2_words import (
+    AUTO,
+    ENDING,
+    Ec2Settings,
+    all_tags,
+    image_of,
+    instance_documents,
+    instance_of,
+    pairs_of,
+    refuse_instance_store,
+    resource_of,
+    run_arguments,
+    specifications,
+    ssh_permission,
+    tags_of,
+    token_of,
+)
+from imagesmith.core import (
+    TAG_BUILD,
+    Cloud,
+    Image,
+    ImageQuery,
+    ImageState,
+    Instance,
+    InstanceState,
+    LaunchRequest,
+    Ledger,
+    Resource,
+    ResourceKind,
+    SaveRequest,
+    SourceImage,
+    Traits,
+)
+from imagesmith.errors import ImagesmithError, InstanceLost, NameTaken, SaveFailed, SourceImageNotFound
+
+# For botocore's Config. The step above tries again, with jitter and inside its limit, so botocore must not.
+CLIENT_CONFIG: Mapping[str, Any] = {
+    "connect_timeout": 5,
+    "read_timeout": 30,
+    "retries": {"total_max_attempts": 1},
+}
+
+
+class Ec2Cloud(Cloud):
+    """One account and region of EC2.
+
+    `client_factory` answers `ec2` and `sts` with a boto3 client each, made with CLIENT_CONFIG; whoever gives
+    it has the credentials, the driver never sees them.
+    """
+
+    type: ClassVar[str] = "ec2"
+    # EC2 promises no limit for its listings to catch up; seconds are usual, and only failures wait it out.
+    traits: ClassVar[Traits] = Traits(
+        host_key_injection=True, powers_off=True, client_token=True, settle_s=30.0
+    )
+
+    def __init__(
+        self, name: str, client_factory: Callable[[str], Any], settings: Ec2Settings | None = None
+    ) -> None:
+        super().__init__(name)
+        self.settings = settings or Ec2Settings()
+        self._client_factory = client_factory
+        self._clients: dict[str, Any] = {}
+        self._lock = threading.Lock()
+        self._inventory = Inventory(self._ask)
+        # Documents of images looked at, so that what they tell is not asked for twice.
+        self._images: dict[str, dict[str, Any]] = {}
+
+    def identity(self) -> str:
+        """The ARN the cloud takes us for."""
+        reply = self._ask("ask who we are", "get_caller_identity", service="sts")
+        return str(reply["Arn"])
+
+    def find_source_image(self, query: ImageQuery) -> SourceImage:
+        """The image of that id, or the newest of that name; without an owner only the account's own.
+
+        Anybody can publish an image of any name, so a name alone never finds a stranger's.
+        """
+        tried = f"find source image {query}"
+        if query.id:
+            arguments: dict[str, Any] = {"ImageIds": [query.id]}
+        else:
+            by_name = [{"Name": "name", "Values": [query.name]}, {"Name": "state", "Values": ["available"]}]
+            arguments = {"Owners": [query.owner or "self"], "Filters": by_name}
+        documents = list(pages(self._ask, tried, method="describe_images", key="Images", **arguments))
+        usable = [document for document in documents if document.get("State") == "available"]
+        if not usable:
+            raise self._no_source(query, documents)
+        newest = max(usable, key=lambda document: (document.get("CreationDate", ""), document["ImageId"]))
+        refuse_instance_store(self.name, newest)
+        self._images[newest["ImageId"]] = newest
+        return SourceImage(newest["ImageId"], newest.get("Name", ""), newest.get("CreationDate", ""))
+
+    def _no_source(self, query: ImageQuery, documents: Sequence[Mapping[str, Any]]) -> SourceImageNotFound:
+        seen = f" (it is {documents[0].get('State')})" if documents else ""
+        hint = (
+            ""
+            if query.id or query.owner
+            else "; without an owner only the account's own images are looked at"
+        )
+        return SourceImageNotFound(
+            f"{self.name}: image {query} not found{seen}; "
+            f"check source_image of {self.name} in the generator{hint}"
+        )
+
+    def find_image_named(self, name: str) -> Resource | None:
+        """Our own image of exactly that name, whatever its state, or None."""
+        document = self._image_named(name)
+        return resource_of(ResourceKind.IMAGE, document) if document else None
+
+    def _image_named(self, name: str) -> dict[str, Any] | None:
+        by_name = [{"Name": "name", "Values": [name]}]
+        tried = f"look for an image named {name}"
+        found = pages(
+            self._ask, tried, method="describe_images", key="Images", Owners=["self"], Filters=by_name
+        )
+        return next((document for document in found if document.get("Name") == name), None)
+
+    def launch(self, request: LaunchRequest, ledger: Ledger) -> str:
+        """Make key pair, security group and instance, each adopted if it is there; returns the instance's."""
+        tags = all_tags(self.name, request.build_id, name=request.name, tags=request.tags)
+        image = self._image(request.source_image_id)
+        refuse_instance_store(self.name, image)
+        key_is_new = self._ensure_key_pair(request, ledger, tags=tags)
+        group_id, group_is_new = self._ensure_group(request, ledger, tags=tags)
+        ledger.intend(ResourceKind.INSTANCE, request.name)
+        # Something there before us means an earlier try whose answer was lost, maybe with the instance made.
+        instance_id = None if key_is_new and group_is_new else self._instance_launched(request.name)
+        if instance_id is None:
+            arguments = run_arguments(request, self.settings, group_id=group_id, image=image, tags=tags)
+            instance_id = self._run(request, arguments)
+        ledger.made(ResourceKind.INSTANCE, request.name, instance_id)
+        return instance_id
+
+    def _ensure_key_pair(self, request: LaunchRequest, ledger: Ledger, *, tags: Mapping[str, str]) -> bool:
+        ledger.intend(ResourceKind.KEY_PAIR, request.name)
+        tried = f"import key pair {request.name}"
+        is_new = True
+        try:
+            made = self._ask(
+                tried,
+                "import_key_pair",
+                special=WHEN_LAUNCHING,
+                KeyName=request.name,
+                PublicKeyMaterial=request.public_key.encode(),
+                TagSpecifications=specifications(tags, "key-pair"),
+            )
+        except ImagesmithError as error:
+            if refusal(error) != "InvalidKeyPair.Duplicate":
+                raise
+            made = self._ask(tried, "describe_key_pairs", KeyNames=[request.name])["KeyPairs"][0]
+            is_new = False
+        ledger.made(ResourceKind.KEY_PAIR, request.name, made["KeyPairId"])
+        return is_new
+
+    def _ensure_group(
+        self, request: LaunchRequest, ledger: Ledger, *, tags: Mapping[str, str]
+    ) -> tuple[str, bool]:
+        cidr = self._ssh_cidr()
+        network = self._vpc()
+        ledger.intend(ResourceKind.SECURITY_GROUP, request.name)
+        group_id, is_new = self._make_group(request, network=network, tags=tags)
+        ledger.made(ResourceKind.SECURITY_GROUP, request.name, group_id)
+        try:
+            self._ask(
+                f"open port {self.settings.ssh_port} of {group_id} for {cidr}",
+                "authorize_security_group_ingress",
+                special=WHEN_LAUNCHING,
+                GroupId=group_id,
+                IpPermissions=[ssh_permission(self.settings, cidr)],
+            )
+        except ImagesmithError as error:
+            if refusal(error) != "InvalidPermission.Duplicate":
+                raise
+        return group_id, is_new
+
+    def _make_group(
+        self, request: LaunchRequest, *, network: Mapping[str, str], tags: Mapping[str, str]
+    ) -> tuple[str, bool]:
+        tried = f"create security group {request.name}"
+        try:
+            made = self._ask(
+                tried,
+                "create_security_group",
+                special=WHEN_LAUNCHING,
+                GroupName=request.name,
+                Description=f"Imagesmith build {request.build_id}: SSH from the builder",
+                TagSpecifications=specifications(tags, "security-group"),
+                **network,
+            )
+            return str(made["GroupId"]), True
+        except ImagesmithError as error:
+            if refusal(error) != "InvalidGroup.Duplicate":
+                raise
+        by_name = [{"Name": "group-name", "Values": [request.name]}]
+        by_name += [{"Name": "vpc-id", "Values": [vpc]} for vpc in network.values()]
+        found = self._ask(tried, "describe_security_groups", Filters=by_name)["SecurityGroups"]
+        return str(found[0]["GroupId"]), False
+
+    def _vpc(self) -> dict[str, str]:
+        """The network of the group: the one that is set, else the subnet's, else the account's default."""
+        if self.settings.vpc_id:
+            return {"VpcId": self.settings.vpc_id}
+        if not self.settings.subnet_id:
+            return {}
+        subnet_id = self.settings.subnet_id
+        subnets = self._ask(f"look up subnet {subnet_id}", "describe_subnets", SubnetIds=[subnet_id])[
+            "Subnets"
+        ]
+        return {"VpcId": subnets[0]["VpcId"]}
+
+    def _ssh_cidr(self) -> str:
+        if self.settings.ssh_cidr != AUTO:
+            return self.settings.ssh_cidr
+        endpoint = str(self._client("ec2").meta.endpoint_url)
+        return caller_cidr(self.name, endpoint, settings=self.settings)
+
+    def _instance_launched(self, name: str) -> str | None:
+        by_token = [{"Name": "client-token", "Values": [token_of(name)]}]
+        reservations = pages(
+            self._ask,
+            f"look for an instance named {name}",
+            method="describe_instances",
+            key="Reservations",
+            Filters=by_token,
+        )
+        for document in instance_documents(reservations):
+            return self._not_ending(document)
+        return None
+
+    def _run(self, request: LaunchRequest, arguments: Mapping[str, Any]) -> str:
+        tried = f"launch {request.instance_type} from {request.source_image_id} as {request.name}"
+        try:
+            reply = self._ask(tried, "run_instances", special=WHEN_LAUNCHING, **arguments)
+        except ImagesmithError as error:
+            # The token is known with other arguments: an earlier try went through, a setting changed since.
+            adopted = refusal(error) == "IdempotentParameterMismatch" and self._instance_launched(
+                request.name
+            )
+            if not adopted:
+                raise
+            return adopted
+        return self._not_ending(reply["Instances"][0])
+
+    def _not_ending(self, document: Mapping[str, Any]) -> str:
+        """The id of an instance to adopt; raises InstanceLost for one that is on its way out."""
+        if document["State"]["Name"] in ENDING:
+            reason = (document.get("StateReason") or {}).get("Message", "no reason given")
+            raise InstanceLost(
+                f"{self.name}: instance {document['InstanceId']} is {document['State']['Name']}: {reason}; "
+                "start the build again"
+            )
+        return str(document["InstanceId"])
+
+    def observe_instances(self, instance_ids: Sequence[str]) -> dict[str, Instance]:
+        """One look at many instances, a call per hundred; one the cloud does not know is GONE."""
+        seen = {
+            id_: Instance(id_, InstanceState.GONE, reason="the cloud does not know it")
+            for id_ in instance_ids
+        }
+        for some in chunks(instance_ids):
+            # By filter, as one unknown id among `InstanceIds` makes the whole call fail.
+            reservations = pages(
+                self._ask,
+                f"look at {', '.join(some)}",
+                method="describe_instances",
+                key="Reservations",
+                Filters=[{"Name": "instance-id", "Values": some}],
+            )
+            for document in instance_documents(reservations):
+                seen[document["InstanceId"]] = instance_of(document, self.settings)
+        return seen
+
+    def console_output(self, instance_id: str) -> str:
+        """What the instance printed so far: the latest where its type can tell, else what EC2 kept."""
+        tried = f"read the console of {instance_id}"
+        try:
+            reply = self._ask(tried, "get_console_output", InstanceId=instance_id, Latest=True)
+        except ImagesmithError as error:
+            if refusal(error) == "InvalidInstanceID.NotFound":
+                return ""
+            if refusal(error) not in (
+                "UnsupportedOperation",
+                "InvalidParameterValue",
+                "InvalidParameterCombination",
+            ):
+                raise
+            reply = self._ask(tried, "get_console_output", InstanceId=instance_id)
+        return str(reply.get("Output") or "")
+
+    def stop(self, instance_id: str) -> None:
+        """Ask for a stop without waiting; raises InstanceLost for an instance that is no more."""
+        self._ask(f"stop {instance_id}", "stop_instances", InstanceIds=[instance_id])
+
+    def save(self, request: SaveRequest, ledger: Ledger) -> str:
+        """Start saving the instance and return the image's id; adopts the image of that name and build."""
+        ledger.intend(ResourceKind.IMAGE, request.name)
+        tags = all_tags(self.name, request.build_id, name=request.name, tags=request.tags)
+        try:
+            reply = self._ask(
+                f"save {request.instance_id} as {request.name}",
+                "create_image",
+                special=WHEN_SAVING,
+                InstanceId=request.instance_id,
+                Name=request.name,
+                Description=request.description[:255],
+                TagSpecifications=specifications(tags, "image", "snapshot"),
+            )
+            image_id = str(reply["ImageId"])
+        except NameTaken as error:
+            image_id = self._adopt_image(request, error)
+        ledger.made(ResourceKind.IMAGE, request.name, image_id)
+        return image_id
+
+    def _adopt_image(self, request: SaveRequest, error: NameTaken) -> str:
+        document = self._image_named(request.name)
+        if document is None or tags_of(document).get(TAG_BUILD) != request.build_id:
+            raise error
+        return str(document["ImageId"])
+
+    def observe_images(self, image_ids: Sequence[str]) -> dict[str, Image]:
+        """One look at many images, a call per hundred; one the cloud does not know is GONE."""
+        seen = {id_: Image(id_, ImageState.GONE, reason="the cloud does not know it") for id_ in image_ids}
+        for document in self._image_documents(image_ids):
+            self._images[document["ImageId"]] = document
+            seen[document["ImageId"]] = image_of(document)
+        return seen
+
+    def _image_documents(self, image_ids: Sequence[str]) -> Iterator[dict[str, Any]]:
+        for some in chunks(image_ids):
+            by_id = [{"Name": "image-id", "Values": some}]
+            tried = f"look at {', '.join(some)}"
+            yield from pages(self._ask, tried, method="describe_images", key="Images", Filters=by_id)
+
+    def _image(self, image_id: str) -> dict[str, Any]:
+        """The document of an image as last seen, or looked up."""
+        if image_id not in self._images:
+            self.find_source_image(ImageQuery(id=image_id))
+        return self._images[image_id]
+
+    def finish_image(self, image_id: str, *, tags: Mapping[str, str], public: bool) -> None:
+        """Tags on the image and its snapshots, and permission to launch for everybody where it is public.
+
+        The call that saves an image tags it and its snapshots at once: one that bears the tags needs no more.
+        """
+        document = self._images.get(image_id)
+        if document is None or document.get("State") != "available":
+            document = next(self._image_documents([image_id]), None)
+        if document is None:
+            raise SaveFailed(
+                f"{self.name}: image {image_id} is gone; somebody deleted it; start the build again"
+            )
+        missing = dict(tags.items() - tags_of(document).items())
+        if missing:
+            things = [image_id, *image_of(document).snapshot_ids]
+            tried = f"tag {', '.join(things)}"
+            self._ask(tried, "create_tags", special=WHEN_SAVING, Resources=things, Tags=pairs_of(missing))
+        if public and not document.get("Public"):
+            self._ask(
+                f"make image {image_id} public",
+                "modify_image_attribute",
+                special=WHEN_SAVING,
+                ImageId=image_id,
+                LaunchPermission={"Add": [{"Group": "all"}]},
+            )
+
+    def find_resources(self, build_id: str | None = None) -> list[Resource]:
+        """Everything with our tag, of one build (two calls) or of all (a call per kind)."""
+        return self._inventory.of_all() if build_id is None else self._inventory.of_build(build_id)
+
+    def delete(self, resources: Iterable[Resource]) -> list[Resource]:
+        """Ask for the end of what can end now; returns what is left, raises what the cloud refused."""
+        return Deletion(self._ask, self._inventory).run(resources)
+
+    def _client(self, service: str) -> Any:
+        with self._lock:
+            if service not in self._clients:
+                self._clients[service] = self._client_factory(service)
+            return self._clients[service]
+
+    def _ask(
+        self,
+        tried: str,
+        method: str,
+        *,
+        service: str = "ec2",
+        special: Mapping[str, Meaning] | None = None,
+        **arguments: Any,
+    ) -> dict[str, Any]:
+        """One call, with botocore's errors as ours."""
+        from botocore.exceptions import BotoCoreError, ClientError
+        from botocore.parsers import ResponseParserError
+
+        try:
+            reply: dict[str, Any] = getattr(self._client(service), method)(**arguments)
+            return reply
+        except (BotoCoreError, ClientError, ResponseParserError) as error:
+            raise translate(self.name, tried, error=error, special=special) from error
