@@ -1,0 +1,1 @@
+"""The commands of `imagesmith`, one module each."""

@@ -1,0 +1,95 @@
+"""Brings back a component of Airflow that has died.
+
+Runs as a background process of its own: `python -m imagesmith.local.keeper`, in the components' environment.
+"""
+
+import logging
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+from types import FrameType
+
+from imagesmith import settings
+from imagesmith.local.components import COMPONENTS, Component, ensure_running, run_directory
+from imagesmith.local.lock import try_locked
+from imagesmith.processes import Daemon
+
+_LOOK_EVERY_S = 1.0
+_FIRST_PAUSE_S = 2.0
+_LONGEST_PAUSE_S = 60.0
+_SOON_S = 180.0
+_log = logging.getLogger("imagesmith.keeper")
+
+
+class Patience:
+    """How long to leave a component alone: twice as long after each start that came soon after the last."""
+
+    def __init__(self) -> None:
+        self._pause_s = 0.0
+        self._started: float | None = None
+
+    def ready(self, now: float) -> bool:
+        """True if the component may be started again at this moment (seconds of a monotonic clock)."""
+        return self._started is None or now >= self._started + self._pause_s
+
+    def note_start(self, now: float) -> None:
+        """Remembers that the component was started."""
+        soon = self._started is not None and now < self._started + _SOON_S
+        self._pause_s = min(2 * self._pause_s, _LONGEST_PAUSE_S) if soon else _FIRST_PAUSE_S
+        self._started = now
+
+
+def daemon(run_dir: Path) -> Daemon:
+    """The keeper as a background process."""
+    return Daemon("keeper", directory=run_dir)
+
+
+def command() -> list[str]:
+    """What to start it with."""
+    return [sys.executable, "-m", "imagesmith.local.keeper"]
+
+
+def keep() -> None:
+    """Looks after the components until it is told to end."""
+    run_dir = run_directory(settings.airflow_dir())
+    patience = {component.name: Patience() for component in COMPONENTS}
+    while True:
+        # Whoever holds the lock is starting or ending things right now.
+        with try_locked(run_dir) as held:
+            if held:
+                _look_after(run_dir, patience)
+        _reap()
+        time.sleep(_LOOK_EVERY_S)
+
+
+def _look_after(run_dir: Path, patience: dict[str, Patience]) -> None:
+    for component in COMPONENTS:
+        if patience[component.name].ready(time.monotonic()):
+            _restart(component, run_dir, patience[component.name])
+
+
+def _restart(component: Component, run_dir: Path, patience: Patience) -> None:
+    if ensure_running(component, run_dir, env=os.environ):
+        patience.note_start(time.monotonic())
+        _log.warning("%s was dead and has been started again", component.name)
+
+
+def _reap() -> None:
+    """Takes leave of children that have ended, which would else stay as zombies."""
+    try:
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+    except ChildProcessError:
+        pass  # there are none
+
+
+def _end(_number: int, _frame: FrameType | None) -> None:
+    raise SystemExit(0)
+
+
+if __name__ == "__main__":
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    signal.signal(signal.SIGTERM, _end)
+    keep()
