@@ -1,0 +1,1 @@
+"""The database that remembers: generators' versions, builds, targets, steps, resources and images."""

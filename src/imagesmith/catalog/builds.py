@@ -1,0 +1,166 @@
+"""Generators' versions and builds in the catalog."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Session
+
+from imagesmith.catalog.access import Access, reads, record, the_build, writes
+from imagesmith.catalog.records import BuildRecord, BuildState, GeneratorVersionRecord, NewTarget
+from imagesmith.catalog.schema import Base, Build, GeneratorVersion, Target
+from imagesmith.core import TargetState
+from imagesmith.errors import BuildStateError
+
+ENDED = [state for state in BuildState if state.ended]
+
+# What a target knows of the instance at hand, and what it forgets of it when it starts again.
+_FRESH_TARGET: Mapping[str, Any] = {
+    "state": TargetState.SUBMITTED,
+    "instance_id": "",
+    "address": "",
+    "script_index": 0,
+    "output_offset": 0,
+    "output_tail": "",
+    "cleanup_started_at": None,
+    "customized_instance_id": "",
+    "host_key": "",
+    "error": "",
+    "started_at": None,
+    "ended_at": None,
+}
+
+
+class BuildStore(Access):
+    """The catalog's part about builds as a whole."""
+
+    @writes
+    def begin_build(
+        self,
+        session: Session,
+        *,
+        build_id: str,
+        generator: str,
+        version: str,
+        content: Mapping[str, Any],
+        dag_id: str,
+        run_id: str,
+        requested_by: str,
+        requested_how: str,
+        plan: Mapping[str, Any],
+        deadline: datetime,
+        targets: Sequence[NewTarget],
+    ) -> BuildRecord:
+        """The build of this run: new, or unchanged the one that is there already."""
+        now = self._now()
+        known = {"name": generator, "version": version, "content": dict(content), "created_at": now}
+        session.execute(_insert_unless_there(session, GeneratorVersion, known))
+        build = {
+            "build_id": build_id,
+            "generator": generator,
+            "version": version,
+            "dag_id": dag_id,
+            "run_id": run_id,
+            "requested_by": requested_by,
+            "requested_how": requested_how,
+            "plan": dict(plan),
+            "state": BuildState.SUBMITTED,
+            "created_at": now,
+            "deadline": deadline,
+        }
+        if session.scalar(_insert_unless_there(session, Build, build).returning(Build.build_id)) is not None:
+            session.add_all(Target(build_id=build_id, **vars(target)) for target in targets)
+        return _build_of_run(session, build_id=build_id, dag_id=dag_id, run_id=run_id)
+
+    @writes
+    def restart_build(self, session: Session, build_id: str, *, deadline: datetime) -> BuildRecord:
+        """The build begun anew with a new deadline; targets that are not successful forget their instance.
+
+        They keep the source image they found first, so that a retry cannot build on a newer one. The
+        deadline also tells a call that came twice from a second restart.
+        """
+        build = the_build(session, build_id, lock=True)
+        if build.state is BuildState.RUNNING and build.attempt > 1 and build.deadline == deadline:
+            return record(BuildRecord, build)
+        build.attempt += 1
+        build.state, build.deadline, build.ended_at, build.error = BuildState.RUNNING, deadline, None, ""
+        rows = select(Target).where(Target.build_id == build_id).order_by(Target.cloud).with_for_update()
+        for target in session.scalars(rows):
+            if target.state is not TargetState.SUCCESSFUL:
+                _start_anew(target)
+        return record(BuildRecord, build)
+
+    @writes
+    def set_build_state(self, session: Session, build_id: str, state: BuildState) -> BuildRecord:
+        """The build in that state; an ended build is left as it is."""
+        return self._move(session, build_id, state, error="")
+
+    @writes
+    def end_build(self, session: Session, build_id: str, state: BuildState, error: str = "") -> BuildRecord:
+        """The build ended in `state`; one that has ended before keeps its first end."""
+        if not BuildState(state).ended:
+            raise ValueError(f"{build_id}: {state} is no end of a build; use set_build_state")
+        return self._move(session, build_id, state, error=error)
+
+    @reads
+    def build(self, session: Session, build_id: str) -> BuildRecord:
+        """The build; raises BuildStateError where there is none of that id."""
+        return record(BuildRecord, the_build(session, build_id))
+
+    @reads
+    def find_build(self, session: Session, dag_id: str, run_id: str) -> BuildRecord | None:
+        """The build of that DAG run, or None."""
+        row = session.scalar(select(Build).where(Build.dag_id == dag_id, Build.run_id == run_id))
+        return None if row is None else record(BuildRecord, row)
+
+    @reads
+    def builds(
+        self, session: Session, *, generator: str | None = None, only_open: bool = False, limit: int = 100
+    ) -> list[BuildRecord]:
+        """Builds, newest first; `only_open` leaves out those that ended."""
+        query = select(Build).order_by(Build.created_at.desc(), Build.build_id.desc()).limit(limit)
+        if generator is not None:
+            query = query.where(Build.generator == generator)
+        if only_open:
+            query = query.where(Build.state.not_in(ENDED))
+        return [record(BuildRecord, row) for row in session.scalars(query)]
+
+    @reads
+    def generator_version(self, session: Session, name: str, version: str) -> GeneratorVersionRecord | None:
+        """What that version of the generator consisted of, or None if nothing was ever built of it."""
+        row = session.get(GeneratorVersion, (name, version))
+        return None if row is None else record(GeneratorVersionRecord, row)
+
+    def _move(self, session: Session, build_id: str, state: BuildState, *, error: str) -> BuildRecord:
+        build = the_build(session, build_id, lock=True)
+        if not build.state.ended:
+            build.state, build.error = BuildState(state), error
+            build.ended_at = self._now() if build.state.ended else None
+        return record(BuildRecord, build)
+
+
+def _insert_unless_there(
+    session: Session, table: type[Base], values: Mapping[str, Any]
+) -> sqlite.Insert | postgresql.Insert:
+    insert = sqlite.insert if session.get_bind().dialect.name == "sqlite" else postgresql.insert
+    return insert(table).values(**values).on_conflict_do_nothing()
+
+
+def _build_of_run(session: Session, *, build_id: str, dag_id: str, run_id: str) -> BuildRecord:
+    session.flush()
+    row = session.scalar(select(Build).where(Build.dag_id == dag_id, Build.run_id == run_id))
+    if row is None:
+        other = the_build(session, build_id)
+        belongs = f"belongs to run {other.run_id} of {other.dag_id}, not to {run_id} of {dag_id}"
+        raise BuildStateError(f"{build_id}: {belongs}; start the run again under another run id")
+    return record(BuildRecord, row)
+
+
+def _start_anew(target: Target) -> None:
+    target.attempt += 1
+    for column, value in _FRESH_TARGET.items():
+        setattr(target, column, value)

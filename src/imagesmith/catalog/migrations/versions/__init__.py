@@ -1,0 +1,1 @@
+"""Migrations, oldest first by their number. A migration that was released is never edited."""
