@@ -1,0 +1,89 @@
+"""Fixed facts of the sandbox: its accounts, its region, its instance types, where its files lie."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from imagesmith import settings
+
+HOST = "127.0.0.1"
+REGION = "us-east-1"
+ZONE = "us-east-1a"
+OWNER_ID = "123456789012"
+USER_ARN = f"arn:aws:iam::{OWNER_ID}:user/sandbox"
+# Shaped like real ones because some clients check; they open nothing but this machine's sandbox.
+ACCESS_KEY_ID = "AKIASANDBOX000000000"
+SECRET_ACCESS_KEY = "sandbox-secret-key"  # noqa: S105
+BASE_OWNER_ID = "136693071363"  # Debian's account on EC2, so that real filters for its images match here
+DEFAULT_USER = "admin"
+
+TERMINATED_VISIBLE_S = 600.0  # EC2 shows terminated instances for about an hour; minutes do for tests
+STOP_LIMIT_S = 60.0  # an emulated guest under load needs 10 to 20 s to power off
+CONSOLE_BYTES = 64 * 1024  # what GetConsoleOutput returns at most
+MAX_VMS = 12
+ROOT_DEVICE = "/dev/xvda"
+BASE_DISK_GIB = 8
+
+
+@dataclass(frozen=True)
+class InstanceType:
+    """What a client is told about a type, and what a VM of it really gets."""
+
+    name: str
+    vcpus: int
+    memory_mib: int
+    vm_memory_mib: int
+
+
+INSTANCE_TYPES = {
+    each.name: each
+    for each in (
+        InstanceType("m1.small", 1, 1740, 512),
+        InstanceType("t2.nano", 1, 512, 512),
+        InstanceType("t2.micro", 1, 1024, 512),
+        InstanceType("t2.small", 1, 2048, 640),
+        InstanceType("t2.medium", 2, 4096, 768),
+        InstanceType("t3.nano", 2, 512, 512),
+        InstanceType("t3.micro", 2, 1024, 512),
+        InstanceType("t3.small", 2, 2048, 640),
+        InstanceType("t3.medium", 2, 4096, 768),
+        InstanceType("t3.large", 2, 8192, 768),
+        InstanceType("m5.large", 2, 8192, 768),
+    )
+}
+
+
+@dataclass(frozen=True)
+class Places:
+    """The files of one sandbox, all under one directory."""
+
+    root: Path
+
+    @property
+    def base(self) -> Path:
+        """The base image with its kernel; survives `reset`."""
+        return self.root / "base"
+
+    @property
+    def state(self) -> Path:
+        """The database of everything clients have made."""
+        return self.root / "state.db"
+
+    @property
+    def disks(self) -> Path:
+        """Disks of instances and of saved images."""
+        return self.root / "disks"
+
+    @property
+    def machines(self) -> Path:
+        """One directory per instance: console, pid file, sockets, seed."""
+        return self.root / "machines"
+
+
+def places() -> Places:
+    """The files of this machine's sandbox."""
+    return Places(settings.home() / "sandbox")
+
+
+def endpoint() -> str:
+    """The URL under which the EC2 door answers."""
+    return f"http://{HOST}:{settings.sandbox_port()}"

@@ -1,0 +1,164 @@
+"""Machines that answer by the clock: an SSH server in this process for each address, and no virtual machine.
+
+They are for tests and for load: hundreds at once cost what one virtual machine does.
+"""
+
+import asyncio
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import asyncssh
+
+from imagesmith.sandbox import config, simulated_shell
+from imagesmith.sandbox.machines import MachineError, Machines, PoweredOff, Timings
+from imagesmith.sandbox.seed import Seed
+from imagesmith.sandbox.simulated_shell import SimulatedMachine
+from imagesmith.sandbox.state import Instance, Snapshot, Volume
+
+
+@dataclass
+class _Running:
+    """A machine that is switched on; `server` is None when its SSH is set not to answer."""
+
+    machine: SimulatedMachine
+    server: asyncssh.SSHAcceptor | None
+
+
+class SimulatedMachines(Machines):
+    """All simulated machines of one sandbox."""
+
+    def __init__(
+        self, places: config.Places, timings: Timings, *, ssh_port: int, on_power_off: PoweredOff
+    ) -> None:
+        self._places = places
+        self._timings = timings
+        self._on_power_off = on_power_off
+        self._running: dict[str, _Running] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.ssh_port = ssh_port
+
+    async def boot(self, instance: Instance, volume: Volume, seed: Seed) -> None:
+        """Switched on, with SSH, after `boot_s`."""
+        await asyncio.sleep(self._timings.boot_s)
+        await self._listen(instance, seed)
+
+    async def adopt(self, instance: Instance, seed: Seed) -> bool:
+        """Always: there was no process to lose. Connections of before are."""
+        await self._listen(instance, seed)
+        return True
+
+    async def power_off(self, instance: Instance, *, limit_s: float) -> None:
+        """Off after `stop_s`."""
+        if instance.id in self._running:
+            await asyncio.sleep(self._timings.stop_s)
+            self._switch_off(instance.id)
+
+    async def reboot(self, instance: Instance) -> None:
+        """Drops every connection and answers again after `boot_s`."""
+        running = self._running.get(instance.id)
+        if running is None:
+            raise MachineError(f"{instance.id} is not switched on")
+        if running.server is not None:
+            running.server.close()
+        await asyncio.sleep(self._timings.boot_s)
+        seed = Seed(instance.id, "", config.DEFAULT_USER)
+        running.server = await self._serve(instance, running.machine, seed)
+
+    async def destroy(self, instance: Instance) -> None:
+        """Switches off at once and removes what was uploaded."""
+        self._switch_off(instance.id, tell=False)
+        shutil.rmtree(self._directory(instance), ignore_errors=True)
+
+    async def save_disk(self, instance: Instance, volume: Volume, snapshot: Snapshot) -> None:
+        """Takes `image_s`; there is no disk."""
+        await asyncio.sleep(self._timings.image_s)
+
+    def console(self, instance: Instance) -> bytes:
+        """The host key, as cloud-init prints it."""
+        try:
+            public = (self._directory(instance) / "ssh_host_key.pub").read_text()
+        except FileNotFoundError:
+            return b""
+        fingerprint = asyncssh.import_public_key(public).get_fingerprint()
+        return (
+            "-----BEGIN SSH HOST KEY FINGERPRINTS-----\n"
+            f"256 {fingerprint} root@{instance.id} (ED25519)\n"
+            "-----END SSH HOST KEY FINGERPRINTS-----\n"
+            f"-----BEGIN SSH HOST KEY KEYS-----\n{public.strip()}\n-----END SSH HOST KEY KEYS-----\n"
+        ).encode()
+
+    async def _listen(self, instance: Instance, seed: Seed) -> None:
+        files = self._directory(instance) / "files"
+        (files / "tmp").mkdir(parents=True, exist_ok=True)
+        machine = SimulatedMachine(
+            instance.id,
+            self._timings,
+            press_power_button=lambda: self._press_power_button(instance),
+            uploaded=lambda path: (files / path.lstrip("/")).is_file(),
+        )
+        self._running[instance.id] = _Running(machine, await self._serve(instance, machine, seed))
+
+    async def _serve(
+        self, instance: Instance, machine: SimulatedMachine, seed: Seed
+    ) -> asyncssh.SSHAcceptor | None:
+        if not self._timings.ssh:
+            return None
+
+        async def handle(process: "asyncssh.SSHServerProcess[bytes]") -> None:
+            command = process.command or ""
+            stdin = await process.stdin.read() if simulated_shell.needs_input(command) else b""
+            stdout, status = await simulated_shell.answer(machine, command, stdin)
+            process.stdout.write(stdout)
+            process.exit(status)
+
+        directory = self._directory(instance)
+        _leave_keys(directory, seed)
+        try:
+            return await asyncssh.listen(
+                instance.address,
+                self.ssh_port,
+                server_host_keys=[str(directory / "ssh_host_key")],
+                # The library's server looks for keys in each user's home unless it is given them here.
+                authorized_client_keys=str(directory / "authorized_keys"),
+                process_factory=handle,
+                sftp_factory=lambda channel: asyncssh.SFTPServer(channel, chroot=str(directory / "files").encode()),
+                allow_scp=True,
+                encoding=None,
+            )
+        except OSError as error:
+            raise MachineError(f"{instance.address}:{self.ssh_port} can't be used: {error}") from error
+
+    def _press_power_button(self, instance: Instance) -> None:
+        async def off() -> None:
+            await asyncio.sleep(self._timings.stop_s)
+            self._switch_off(instance.id)
+
+        task = asyncio.create_task(off())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _switch_off(self, instance_id: str, *, tell: bool = True) -> None:
+        running = self._running.pop(instance_id, None)
+        if running is None:
+            return
+        if running.server is not None:
+            running.server.close()
+        if tell:
+            self._on_power_off(instance_id)
+
+    def _directory(self, instance: Instance) -> Path:
+        return self._places.machines / instance.id
+
+
+def _leave_keys(directory: Path, seed: Seed) -> None:
+    """Host key and authorized keys as files, made at the first boot and kept for later ones."""
+    private = directory / "ssh_host_key"
+    if private.exists():
+        return
+    given = seed.host_keys.get("ssh_host_ed25519_key")
+    key = asyncssh.import_private_key(given) if given else asyncssh.generate_private_key("ssh-ed25519")
+    private.touch(mode=0o600)
+    private.write_bytes(key.export_private_key())
+    (directory / "ssh_host_key.pub").write_bytes(key.export_public_key())
+    (directory / "authorized_keys").write_text("".join(each.strip() + "\n" for each in seed.authorized_keys))

@@ -1,0 +1,196 @@
+"""What clients have made in the sandbox, kept in a database so that it outlives the server."""
+
+import json
+import secrets
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+from imagesmith.sandbox import config
+
+
+def now() -> str:
+    """The time in the form in which EC2 gives it."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z")
+
+
+def new_id(prefix: str) -> str:
+    """A fresh identifier such as `i-0123456789abcdef0`."""
+    return f"{prefix}-{secrets.token_hex(9)[:17]}"
+
+
+@dataclass(kw_only=True)
+class Thing:
+    """Anything with an id and tags."""
+
+    id: str
+    tags: dict[str, str] = field(default_factory=dict)
+    created: str = field(default_factory=now)
+
+
+@dataclass(kw_only=True)
+class Image(Thing):
+    """A saved disk under a name; `kind` says which machines boot it."""
+
+    name: str
+    kind: str
+    snapshot_id: str
+    disk_gib: int
+    state: str = "pending"
+    owner: str = config.OWNER_ID
+    description: str = ""
+    public: bool = False
+    launch_users: list[str] = field(default_factory=list)
+    source_instance_id: str = ""
+    source_image_id: str = ""
+    reason: str = ""
+
+
+@dataclass(kw_only=True)
+class Snapshot(Thing):
+    """The content of a disk; `disk` is its file, `depth` how many files it stands on."""
+
+    volume_id: str
+    size_gib: int
+    state: str = "pending"
+    owner: str = config.OWNER_ID
+    description: str = ""
+    disk: str = ""
+    backing_disk: str = ""
+    depth: int = 0
+
+
+@dataclass(kw_only=True)
+class Volume(Thing):
+    """An instance's root disk."""
+
+    size_gib: int
+    snapshot_id: str
+    state: str = "creating"
+    instance_id: str = ""
+    delete_on_termination: bool = True
+    volume_type: str = "gp3"
+    disk: str = ""
+    backing_disk: str = ""
+    depth: int = 0
+
+
+@dataclass(kw_only=True)
+class Instance(Thing):
+    """A machine as clients see it."""
+
+    kind: str
+    image_id: str
+    instance_type: str
+    volume_id: str
+    reservation_id: str
+    address: str
+    private_address: str
+    state: str = "pending"
+    state_reason: tuple[str, str] | None = None
+    transition_reason: str = ""
+    launch_index: int = 0
+    key_name: str = ""
+    group_ids: list[str] = field(default_factory=list)
+    user_data: str = ""
+    client_token: str = ""
+    request_digest: str = ""
+    shutdown_behavior: str = "stop"
+    instance_profile: str = ""
+    terminated_at: float = 0.0
+    termination_protected: bool = False
+
+
+@dataclass(kw_only=True)
+class KeyPair(Thing):
+    """A public key under a name; private halves are never kept."""
+
+    name: str
+    public_key: str
+    fingerprint: str
+    key_type: str
+
+
+@dataclass(kw_only=True)
+class SecurityGroup(Thing):
+    """A named set of rules. The sandbox keeps and shows them; loopback needs no packet filter."""
+
+    name: str
+    description: str
+    ingress: list[dict[str, Any]] = field(default_factory=list)
+    egress: list[dict[str, Any]] = field(default_factory=list)
+
+
+T = TypeVar("T", bound=Thing)
+
+
+class State:
+    """All things by id, in memory and on disk; call `save` after each change."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._database = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        # The file is whole after any kill of the server; a power cut ends the machines too.
+        self._database.execute("PRAGMA journal_mode = WAL")
+        self._database.execute("PRAGMA synchronous = OFF")
+        self._database.execute(
+            "CREATE TABLE IF NOT EXISTS things (kind TEXT, id TEXT PRIMARY KEY, content TEXT)"
+        )
+        self.images = self._load(Image)
+        self.snapshots = self._load(Snapshot)
+        self.volumes = self._load(Volume)
+        self.instances = self._load(Instance)
+        self.key_pairs = self._load(KeyPair)
+        self.groups = self._load(SecurityGroup)
+
+    def save(self, *things: Thing) -> None:
+        """Makes the present content of the things durable."""
+        for thing in things:
+            self._table(thing)[thing.id] = thing
+            self._database.execute(
+                "INSERT OR REPLACE INTO things VALUES (?, ?, ?)",
+                (type(thing).__name__, thing.id, json.dumps(asdict(thing))),
+            )
+
+    def remove(self, thing: Thing) -> None:
+        """Forgets the thing."""
+        self._table(thing).pop(thing.id, None)
+        self._database.execute("DELETE FROM things WHERE id = ?", (thing.id,))
+
+    def find(self, thing_id: str) -> Thing | None:
+        """The thing with this id, of whatever kind."""
+        for thing in self.all():
+            if thing.id == thing_id:
+                return thing
+        return None
+
+    def all(self) -> Iterator[Thing]:
+        """Every thing."""
+        for table in self._tables().values():
+            yield from table.values()
+
+    def close(self) -> None:
+        """Ends the use of the database."""
+        self._database.close()
+
+    def _load(self, kind: type[T]) -> dict[str, T]:
+        rows = self._database.execute(
+            "SELECT id, content FROM things WHERE kind = ? ORDER BY rowid", (kind.__name__,)
+        )
+        return {thing_id: kind(**json.loads(content)) for thing_id, content in rows}
+
+    def _tables(self) -> dict[type[Thing], dict[str, Any]]:
+        return {
+            Image: self.images,
+            Snapshot: self.snapshots,
+            Volume: self.volumes,
+            Instance: self.instances,
+            KeyPair: self.key_pairs,
+            SecurityGroup: self.groups,
+        }
+
+    def _table(self, thing: Thing) -> dict[str, Any]:
+        return self._tables()[type(thing)]
