@@ -29,7 +29,6 @@ from imagesmith.clouds.ec2_words import (
     specifications,
     ssh_permission,
     tags_of,
-    token_of,
 )
 from imagesmith.core import (
     TAG_BUILD,
@@ -232,13 +231,13 @@ class Ec2Cloud(Cloud):
         return caller_cidr(self.name, endpoint, settings=self.settings)
 
     def _instance_launched(self, name: str) -> str | None:
-        by_token = [{"Name": "client-token", "Values": [token_of(name)]}]
+        by_key = [{"Name": "key-name", "Values": [name]}]  # no other instance has this key pair
         reservations = pages(
             self._ask,
             f"look for an instance named {name}",
             method="describe_instances",
             key="Reservations",
-            Filters=by_token,
+            Filters=by_key,
         )
         for document in instance_documents(reservations):
             return self._not_ending(document)

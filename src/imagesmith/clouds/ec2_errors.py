@@ -50,7 +50,7 @@ _PROFILE = Meaning(DefinitionError, "check instance_profile of {cloud} in includ
 _NAME = Meaning(DefinitionError, "check image_name of {cloud} in the generator")
 _CAPACITY = Meaning(LaunchRefused, "choose another instance_type or subnet, or build later")
 _LOST = Meaning(InstanceLost, "start the build again")
-_REFUSED = Meaning(CloudError, "see the cloud's own words above")
+_REFUSED = Meaning(CloudError, "see the cloud's own words")
 
 _MEANINGS: Mapping[Meaning, tuple[str, ...]] = {
     _CREDENTIALS: (
@@ -192,5 +192,6 @@ _LOCAL: tuple[tuple[str, Meaning], ...] = (
 def _translate_local(cloud: str, tried: str, error: BaseException) -> ImagesmithError:
     names = {ancestor.__name__ for ancestor in type(error).__mro__}
     meaning = next((meaning for name, meaning in _LOCAL if name in names), _REFUSED)
-    words = str(error).strip().rstrip(".")
+    # Some carry the whole page that was not EC2's; its first line tells enough.
+    words = str(error).strip().partition("\n")[0].rstrip(".:")
     return meaning.error(f"{cloud}: {tried}: {words}; {meaning.cure.format(cloud=cloud)}")

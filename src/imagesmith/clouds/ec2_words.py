@@ -196,11 +196,14 @@ def resources_of(rows: Iterable[Mapping[str, str]]) -> list[Resource]:
 
 
 def root_disk(image: Mapping[str, Any], disk_gib: int | None) -> list[dict[str, Any]]:
-    """The mapping of the root disk: of the wanted size, and gone with its instance."""
-    disk: dict[str, Any] = {"DeleteOnTermination": True}
-    if disk_gib is not None:
-        disk["VolumeSize"] = disk_gib
-    return [{"DeviceName": image.get("RootDeviceName") or "/dev/xvda", "Ebs": disk}]
+    """The mapping of the root disk: of the wanted size, gone with its instance; none if the image's does."""
+    device = image.get("RootDeviceName") or "/dev/xvda"
+    mappings = image.get("BlockDeviceMappings", [])
+    own = next((mapping.get("Ebs", {}) for mapping in mappings if mapping.get("DeviceName") == device), {})
+    if disk_gib is None and own.get("DeleteOnTermination"):
+        return []
+    size = {} if disk_gib is None else {"VolumeSize": disk_gib}
+    return [{"DeviceName": device, "Ebs": {"DeleteOnTermination": True, **size}}]
 
 
 def run_arguments(
@@ -221,10 +224,12 @@ def run_arguments(
         "ClientToken": token_of(request.name),
         # A guest that powers itself off must stay, for it is saved then.
         "InstanceInitiatedShutdownBehavior": "stop",
-        "BlockDeviceMappings": root_disk(image, request.disk_gib),
         "TagSpecifications": specifications(tags, "instance", "volume"),
         **_network(settings, group_id),
     }
+    disks = root_disk(image, request.disk_gib)
+    if disks:
+        arguments["BlockDeviceMappings"] = disks
     if request.user_data:
         arguments["UserData"] = request.user_data
     if settings.instance_profile:
