@@ -132,7 +132,7 @@ class Ec2Cloud(Cloud):
         return next((document for document in found if document.get("Name") == name), None)
 
     def launch(self, request: LaunchRequest, ledger: Ledger) -> str:
-        """Make key pair, security group and instance, each adopted if it is there; returns the instance's."""
+        """Make key pair, security group and instance, each adopted if there; returns the instance's id."""
         tags = all_tags(self.name, request.build_id, name=request.name, tags=request.tags)
         image = self._image(request.source_image_id)
         refuse_instance_store(self.name, image)

@@ -199,8 +199,10 @@ def root_disk(image: Mapping[str, Any], disk_gib: int | None) -> list[dict[str, 
     """The mapping of the root disk: of the wanted size, gone with its instance; none if the image's does."""
     device = image.get("RootDeviceName") or "/dev/xvda"
     mappings = image.get("BlockDeviceMappings", [])
-    own = next((mapping.get("Ebs", {}) for mapping in mappings if mapping.get("DeviceName") == device), {})
-    if disk_gib is None and own.get("DeleteOnTermination"):
+    disks: dict[str, dict[str, Any]] = {
+        m["DeviceName"]: m.get("Ebs", {}) for m in mappings if "DeviceName" in m
+    }
+    if disk_gib is None and disks.get(device, {}).get("DeleteOnTermination"):
         return []
     size = {} if disk_gib is None else {"VolumeSize": disk_gib}
     return [{"DeviceName": device, "Ebs": {"DeleteOnTermination": True, **size}}]
