@@ -1,0 +1,223 @@
+"""`include/clouds.yaml`: the clouds a generator may name, by type, without their secrets.
+
+To add a cloud type, write its settings as a `CloudSettings` and name it in `CLOUD_SETTINGS`.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, ClassVar
+
+from pydantic import AfterValidator, model_validator
+
+from imagesmith.documents import NAME_CURE, NAME_SHAPE, Section, mistake, one_line, read_section
+from imagesmith.findings import Finding, did_you_mean
+from imagesmith.yaml_source import Document, read_document
+
+FILE_NAME = "clouds.yaml"
+
+# Types of the design whose drivers are still to come: a finding says so instead of "unknown".
+_LATER = ("openstack", "nimbus")
+
+_SECRET = re.compile(
+    r"password|passwd|passphrase|secret|token|credential|(^|_)(access|private|secret|api)_?key|(^|_)key_?id",
+    re.I,
+)
+
+Line = Annotated[str, AfterValidator(one_line)]
+
+
+def _port(value: int) -> int:
+    if not 1 <= value <= 65535:
+        raise mistake(f"{value} is no port", "use a number from 1 to 65535")
+    return value
+
+
+def _cidr(value: str) -> str:
+    if value == "auto":
+        return value
+    try:
+        network = ipaddress.ip_network(value)
+    except ValueError as error:
+        raise mistake(
+            f"{value!r} is neither auto nor a network: {error}", "write e.g. 192.0.2.0/24"
+        ) from None
+    if network.prefixlen == 0:
+        raise mistake("opens SSH to the whole internet", "name the network the workers are in, or auto")
+    return str(network)
+
+
+def _url(value: str) -> str:
+    if not re.fullmatch(r"https?://[^\s/@?#]+(/[^\s?#@]*)?", value):
+        raise mistake(
+            f"{value!r} is not a plain http(s) URL",
+            "write https://host:port; a user name or password belongs in the connection",
+        )
+    return value.rstrip("/")
+
+
+class CloudSettings(Section):
+    """What all types have, and the rules by which a generator's entry for such a cloud is checked."""
+
+    type: str
+
+    needs_instance_type: ClassVar[bool] = True
+
+    @classmethod
+    def image_name_problem(cls, name: str) -> tuple[str, str] | None:
+        """What is wrong with a new image's name on this type of cloud and its cure, or None."""
+        return None
+
+    @classmethod
+    def source_image_problem(cls, *, image_id: str, name: str, owner: str) -> tuple[str, str] | None:
+        """What is wrong with the way a source image is named on this type of cloud and its cure, or None."""
+        return None
+
+    @classmethod
+    def tags_problem(cls, tags: Mapping[str, str]) -> tuple[str, str] | None:
+        """What is wrong with an entry's tags on this type of cloud and its cure, or None."""
+        return None
+
+    def driver_settings(self) -> dict[str, Any]:
+        """The settings as plain values for the driver, without the type."""
+        return self.model_dump(mode="json", exclude={"type"})
+
+
+class Ec2Settings(CloudSettings):
+    """EC2, or what speaks its API; lengths and characters of names and tags as in EC2's API reference."""
+
+    type: str = "ec2"
+    region: Line = "us-east-1"
+    endpoint_url: Annotated[str, AfterValidator(_url)] | None = None
+    subnet_id: Line | None = None
+    vpc_id: Line | None = None
+    ssh_cidr: Annotated[str, AfterValidator(_cidr)] = "auto"
+    ssh_port: Annotated[int, AfterValidator(_port)] = 22
+    public_ip: bool | None = None
+    use_private_address: bool = False
+    instance_profile: Line | None = None
+    caller_address_url: Annotated[str, AfterValidator(_url)] = "https://checkip.amazonaws.com"
+
+    @model_validator(mode="after")
+    def _caller_can_be_known(self) -> Ec2Settings:
+        if self.ssh_cidr == "auto" and (self.use_private_address or self.public_ip is False):
+            raise mistake(
+                "ssh_cidr: auto is the caller's public address, but instances are reached at private ones",
+                "write ssh_cidr: the network the workers are in, e.g. 10.0.0.0/16",
+            )
+        return self
+
+    @classmethod
+    def image_name_problem(cls, name: str) -> tuple[str, str] | None:
+        """EC2 takes 3 to 128 characters of a small set."""
+        bad = sorted(set(re.sub(r"[A-Za-z0-9()\[\] ./\-'@_]", "", name)))
+        if bad:
+            return (
+                f"EC2 image names cannot hold {' '.join(bad)}",
+                "use letters, digits and ( ) [ ] . / - ' @ _",
+            )
+        if not 3 <= len(name) <= 128:
+            return f"the name has {len(name)} characters ({name})", "EC2 wants 3 to 128"
+        return None
+
+    @classmethod
+    def source_image_problem(cls, *, image_id: str, name: str, owner: str) -> tuple[str, str] | None:
+        """An id and an owner look like one; without an owner the driver takes the account's own images only."""
+        if image_id and not re.fullmatch(r"ami-[0-9a-z]{1,40}", image_id):
+            return f"{image_id!r} is not the id of an EC2 image", "write ami-…, or {name: …, owner: …}"
+        if owner and not re.fullmatch(r"[0-9]{12}|self|amazon|aws-marketplace|aws-backup-vault", owner):
+            return f"{owner!r} is not an owner on EC2", "write 12 digits in quotes, or self or amazon"
+        return None
+
+    @classmethod
+    def tags_problem(cls, tags: Mapping[str, str]) -> tuple[str, str] | None:
+        """EC2 allows 50 tags, some of which are ours."""
+        if len(tags) > 40:
+            return f"{len(tags)} tags", "EC2 leaves room for 40 beside ours"
+        for key, value in tags.items():
+            if key.lower().startswith("aws:"):
+                return f"the tag {key} begins with aws:, which EC2 keeps for itself", "choose another name"
+            if len(key) > 128 or len(value) > 256:
+                return (
+                    f"the tag {key[:40]} is too long",
+                    "EC2 wants names up to 128 and values up to 256 characters",
+                )
+        return None
+
+
+CLOUD_SETTINGS: dict[str, type[CloudSettings]] = {
+    "ec2": Ec2Settings,
+}
+
+
+@dataclass(frozen=True)
+class CloudsFile:
+    """The clouds that can be used, the names of those that have mistakes, and the mistakes."""
+
+    clouds: dict[str, CloudSettings] = field(default_factory=dict)
+    broken: frozenset[str] = frozenset()
+    findings: tuple[Finding, ...] = ()
+
+
+def read_clouds(include_dir: Path) -> CloudsFile:
+    """All that clouds.yaml says; a mistake in one cloud does not hide the others."""
+    document = read_document(include_dir / FILE_NAME, shown_as=f"{include_dir.name}/{FILE_NAME}")
+    clouds: dict[str, CloudSettings] = {}
+    for name, value in document.value.items():
+        settings = _cloud(name, value, document=document)
+        if settings is not None and not document.has_finding(name):
+            clouds[name] = settings
+    return CloudsFile(clouds, frozenset(document.value) - frozenset(clouds), tuple(document.findings))
+
+
+def load_clouds(include_dir: Path) -> tuple[dict[str, CloudSettings], list[Finding]]:
+    """The usable clouds of clouds.yaml by name, and every mistake in it."""
+    read = read_clouds(include_dir)
+    return read.clouds, list(read.findings)
+
+
+def _cloud(name: str, value: Any, *, document: Document) -> CloudSettings | None:
+    if not NAME_SHAPE.fullmatch(name):
+        document.report((name,), "is not a name for a cloud", NAME_CURE)
+    if not isinstance(value, dict):
+        document.report((name,), "must be a mapping", f"write {name}: {{type: ec2}}")
+        return None
+    plain = _without_secrets(name, value, document=document)
+    model = _model(name, plain.get("type"), document=document)
+    return read_section(model, plain, document=document, at=(name,)) if model else None
+
+
+def _without_secrets(name: str, value: Mapping[str, Any], *, document: Document) -> dict[str, Any]:
+    plain = {}
+    for key, item in value.items():
+        if _SECRET.search(key) and item != "ask":  # `password: ask` says that there is none here
+            document.report(
+                (name, key),
+                "a secret has no place in this file",
+                f"put it into the Airflow connection named {name}",
+            )
+        else:
+            plain[key] = item
+    return plain
+
+
+def _model(name: str, kind: Any, *, document: Document) -> type[CloudSettings] | None:
+    if kind is None:
+        document.report(
+            (name, "type"), "is missing", f"add `type:`; the types are: {', '.join(CLOUD_SETTINGS)}"
+        )
+    elif not isinstance(kind, str):
+        document.report((name, "type"), "must be text", f"the types are: {', '.join(CLOUD_SETTINGS)}")
+    elif kind in CLOUD_SETTINGS:
+        return CLOUD_SETTINGS[kind]
+    elif kind in _LATER:
+        built = " and ".join(CLOUD_SETTINGS)
+        document.report((name, "type"), f"{kind} comes later", f"this version builds on {built} only")
+    else:
+        cure = did_you_mean(kind, list(CLOUD_SETTINGS), things="the types are")
+        document.report((name, "type"), f"{kind!r} is no type of cloud", cure)
+    return None

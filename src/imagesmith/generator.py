@@ -1,0 +1,347 @@
+"""Generators as loaded from `include/generators`: whole, checked, and with a version made from their content.
+
+A file with a mistake gives findings and no generator; it never hides the others.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from imagesmith import settings as deployment
+from imagesmith.cloud_settings import FILE_NAME, CloudSettings, read_clouds
+from imagesmith.definition import CloudEntry, GeneratorFile, TimeLimits
+from imagesmith.documents import NAME_CURE, NAME_SHAPE, read_section
+from imagesmith.findings import Finding, did_you_mean, in_order
+from imagesmith.image_names import DEFAULT, sample, template_problem
+from imagesmith.include_files import (
+    FileProblem,
+    read_file,
+    read_script,
+    script_problem,
+    target_problem,
+)
+from imagesmith.parameters import Parameter, name_problem
+from imagesmith.yaml_source import Document, KeyPath, read_document
+
+FOLDER = "generators"
+MAX_FILES_BYTES = 20 << 20  # all files of a generator together: they travel in every plan
+
+# DAGs of our own would collide with generators of these names.
+_RESERVED_NAMES = ("imagesmith", "maintenance", "janitor")
+
+
+class Script(BaseModel):
+    """One customization script; `name` is for people."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    text: str
+
+    @property
+    def sha256(self) -> str:
+        """Of the text as it arrives on the VM."""
+        return hashlib.sha256(self.text.encode()).hexdigest()
+
+
+class UploadFile(BaseModel):
+    """A file that is put on the VM at `path` before the scripts run."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    path: str
+    content: bytes
+
+    @property
+    def sha256(self) -> str:
+        """Of the content."""
+        return hashlib.sha256(self.content).hexdigest()
+
+
+class Generator(BaseModel):
+    """A generator without mistakes, and everything it consists of."""
+
+    model_config = ConfigDict(frozen=True, ignored_types=(cached_property,))
+
+    name: str
+    description: str
+    scripts: tuple[Script, ...]
+    files: tuple[UploadFile, ...]
+    parameters: dict[str, Parameter]
+    schedule: str | None
+    time_limit_s: int
+    time_limits: TimeLimits
+    clouds: dict[str, CloudEntry]
+
+    @cached_property
+    def version(self) -> str:
+        """12 hex digits of all that shapes the images: the same content is the same version everywhere.
+
+        Name, scripts, files, parameters and the clouds' entries count. Schedule, descriptions, time limits,
+        names of files in `include` and the way the YAML is written change no image and are left out.
+        """
+        canonical = json.dumps(self._content(), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+        return hashlib.sha256(canonical.encode()).hexdigest()[:12]
+
+    @cached_property
+    def script_sha256(self) -> str:
+        """Of the one script's text; of several, of their own hashes, a line each."""
+        if len(self.scripts) == 1:
+            return self.scripts[0].sha256
+        lines = "".join(f"{script.sha256}\n" for script in self.scripts)
+        return hashlib.sha256(lines.encode()).hexdigest()
+
+    def _content(self) -> dict[str, Any]:
+        return {
+            "name": self.name,
+            "scripts": [script.sha256 for script in self.scripts],
+            "files": {file.path: file.sha256 for file in self.files},
+            "parameters": {
+                name: parameter.model_dump(exclude={"description"})
+                for name, parameter in self.parameters.items()
+            },
+            "clouds": {
+                name: entry.model_dump(exclude={"time_limits"}) for name, entry in self.clouds.items()
+            },
+        }
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """All generators that can be built, the clouds, and every mistake found on the way."""
+
+    generators: dict[str, Generator]
+    clouds: dict[str, CloudSettings]
+    findings: list[Finding]
+
+
+def load_all(include_dir: Path) -> Loaded:
+    """Every generator of the folder; a bad file never hides the others."""
+    read = read_clouds(include_dir)
+    generators: dict[str, Generator] = {}
+    findings = list(read.findings)
+    paths, stray = generator_files(include_dir)
+    findings += stray
+    for path in paths:
+        generator, found = load_generator(
+            path, read.clouds, include_dir=include_dir, broken_clouds=read.broken
+        )
+        findings += found
+        if generator is not None:
+            generators[generator.name] = generator
+    return Loaded(generators, read.clouds, in_order(findings))
+
+
+def generator_files(include_dir: Path) -> tuple[list[Path], list[Finding]]:
+    """The files that describe generators, by name, and a finding for each that only looks like one."""
+    folder = include_dir / FOLDER
+    shown = f"{include_dir.name}/{FOLDER}"
+    if not folder.is_dir():
+        return [], [Finding(shown, 0, "", "there is no such folder", "create it; generators lie in it")]
+    visible = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+    stray = [
+        Finding(
+            f"{shown}/{path.name}", 0, "", "files of generators end in .yaml", f"name it {path.stem}.yaml"
+        )
+        for path in visible
+        if path.suffix.lower() in (".yml", ".yaml") and path.suffix != ".yaml"
+    ]
+    return [path for path in visible if path.suffix == ".yaml"], stray
+
+
+def load_generator(
+    path: Path,
+    clouds: Mapping[str, CloudSettings],
+    *,
+    include_dir: Path,
+    broken_clouds: Collection[str] = (),
+) -> tuple[Generator | None, list[Finding]]:
+    """The generator of the file, or None and every mistake in it.
+
+    `broken_clouds` are names that clouds.yaml has but that cannot be used; the finding then says so.
+    """
+    document = read_document(path, shown_as=_shown(path, include_dir))
+    if not document.readable:
+        return None, document.findings
+    parsed = read_section(GeneratorFile, document.value, document=document, at=())
+    _check_name(path, document)
+    _check_parameters(document)
+    _check_clouds(document, clouds, broken=broken_clouds, generator=path.stem)
+    scripts = _scripts(document, include_dir / "scripts")
+    files = _files(document, include_dir / "files")
+    if parsed is None or document.findings:
+        return None, in_order(document.findings)
+    return _generator(path.stem, parsed, scripts=scripts, files=files), []
+
+
+def validate(paths: Sequence[Path] | None = None, *, include_dir: Path | None = None) -> list[Finding]:
+    """Every mistake in the given files, or in all there are.
+
+    A generator's file outside a folder `generators` is checked against the deployment's clouds and scripts.
+    """
+    default = include_dir or deployment.include_dir()
+    if not paths:
+        return load_all(default).findings
+    findings: list[Finding] = []
+    for path in paths:
+        absolute = path.absolute()
+        if path.name == FILE_NAME:
+            findings += read_clouds(absolute.parent).findings
+            continue
+        home = absolute.parent.parent if absolute.parent.name == FOLDER else default
+        read = read_clouds(home)
+        findings += load_generator(absolute, read.clouds, include_dir=home, broken_clouds=read.broken)[1]
+    return in_order(findings)
+
+
+def _shown(path: Path, include_dir: Path) -> str:
+    if path.is_relative_to(include_dir):
+        return f"{include_dir.name}/{path.relative_to(include_dir)}"
+    return str(path)
+
+
+def _generator(
+    name: str, parsed: GeneratorFile, *, scripts: Sequence[Script], files: Sequence[UploadFile]
+) -> Generator:
+    return Generator(
+        name=name,
+        description=parsed.description.strip(),
+        scripts=tuple(scripts),
+        files=tuple(files),
+        parameters=parsed.parameters,
+        schedule=parsed.schedule,
+        time_limit_s=parsed.time_limit,
+        time_limits=parsed.time_limits,
+        clouds=parsed.clouds,
+    )
+
+
+def _check_name(path: Path, document: Document) -> None:
+    name = document.value.get("name")
+    if isinstance(name, str) and name != path.stem:
+        cure = f"write name: {path.stem}, or rename the file to {name}.yaml"
+        document.report(("name",), f"{name!r} is not the file's name", cure)
+    if not NAME_SHAPE.fullmatch(path.stem):
+        document.report(
+            ("name",), f"{path.stem!r} is not a name for a generator", f"rename the file: {NAME_CURE}"
+        )
+    elif path.stem in _RESERVED_NAMES or path.stem.startswith("imagesmith-"):
+        document.report(("name",), f"{path.stem!r} is kept for Imagesmith's own DAGs", "rename the file")
+
+
+def _mapping(value: object) -> dict[str, Any]:
+    """The value if it is a mapping; what else it is has its finding already."""
+    return value if isinstance(value, dict) else {}
+
+
+def _check_parameters(document: Document) -> None:
+    for name, value in _mapping(document.value.get("parameters")).items():
+        problem = name_problem(name)
+        if problem:
+            document.report(("parameters", name), *problem)
+        if document.value.get("schedule") and isinstance(value, dict) and value.get("default") is None:
+            message = "has no default, and builds by schedule have nobody to ask"
+            document.report(("parameters", name), message, "add `default:` or remove the schedule")
+
+
+def _check_clouds(
+    document: Document, clouds: Mapping[str, CloudSettings], *, broken: Collection[str], generator: str
+) -> None:
+    entries = document.value.get("clouds")
+    if entries == {}:
+        document.report(("clouds",), "names no cloud", f"name at least one of: {', '.join(sorted(clouds))}")
+    for name, entry in _mapping(entries).items():
+        if name in clouds:
+            _check_entry(document, _mapping(entry), name=name, settings=clouds[name], generator=generator)
+        elif name in broken:
+            document.report(
+                ("clouds", name), f"cannot be used: it has mistakes in {FILE_NAME}", "mend those first"
+            )
+        else:
+            cure = did_you_mean(name, list(clouds), things=f"the clouds in {FILE_NAME} are")
+            document.report(("clouds", name), f"is no cloud in {FILE_NAME}", cure)
+
+
+def _check_entry(
+    document: Document, entry: Mapping[str, Any], *, name: str, settings: CloudSettings, generator: str
+) -> None:
+    at: KeyPath = ("clouds", name)
+    if settings.needs_instance_type and entry and entry.get("instance_type") is None:
+        document.report((*at, "instance_type"), "is missing", "add `instance_type:`, e.g. t3.small")
+    template = entry.get("image_name") or DEFAULT
+    if isinstance(template, str) and template_problem(template) is None:
+        _report(document, (*at, "image_name"), settings.image_name_problem(sample(template, generator)))
+    source = entry.get("source_image")
+    words = {"id": source} if isinstance(source, str) else _texts(source)
+    problem = settings.source_image_problem(
+        image_id=words.get("id", ""), name=words.get("name", ""), owner=words.get("owner", "")
+    )
+    _report(document, (*at, "source_image"), problem)
+    _report(document, (*at, "tags"), settings.tags_problem(_texts(entry.get("tags"))))
+
+
+def _texts(value: object) -> dict[str, str]:
+    return {key: text for key, text in _mapping(value).items() if isinstance(text, str)}
+
+
+def _report(document: Document, at: KeyPath, problem: tuple[str, str] | None) -> None:
+    if problem:
+        document.report(at, *problem)
+
+
+def _scripts(document: Document, folder: Path) -> list[Script]:
+    one, several = document.value.get("script"), document.value.get("scripts")
+    if one is not None and several is not None:
+        document.report(("scripts",), "stands beside `script`", "keep one of the two")
+    if one is None and several is None:
+        document.report(("script",), "is missing", "add `script:` with the name of a file in include/scripts")
+    if several == []:
+        document.report(("scripts",), "is empty", "name a script")
+    found = [] if one is None else [_script(document, one, at=("script",), folder=folder, number=1)]
+    for index, value in enumerate(several if isinstance(several, list) else []):
+        at = ("scripts", index)
+        found.append(_script(document, value, at=at, folder=folder, number=index + 1))
+    return [script for script in found if script is not None]
+
+
+def _script(document: Document, value: object, *, at: KeyPath, folder: Path, number: int) -> Script | None:
+    if not isinstance(value, str):
+        return None
+    if "\n" in value or value.startswith("#!"):
+        problem = script_problem(value)
+        _report(document, at, (f"the text {problem[0]}", problem[1]) if problem else None)
+        return None if problem else Script(name=f"inline-{number}", text=value)
+    try:
+        return Script(name=value, text=read_script(value, folder=folder))
+    except FileProblem as problem_of_file:
+        document.report(at, problem_of_file.message, problem_of_file.cure)
+        return None
+
+
+def _files(document: Document, folder: Path) -> list[UploadFile]:
+    found: dict[str, UploadFile] = {}
+    for name, path in _mapping(document.value.get("files")).items():
+        if not isinstance(path, str):
+            continue
+        at = ("files", name)
+        _report(document, at, target_problem(path))
+        if path in found:
+            document.report(at, f"goes to {path}, as {found[path].name} does", "choose another path")
+        try:
+            found[path] = UploadFile(name=name, path=path, content=read_file(name, folder=folder))
+        except FileProblem as problem:
+            document.report(at, problem.message, problem.cure)
+    total = sum(len(file.content) for file in found.values())
+    if total > MAX_FILES_BYTES:
+        message = f"the files are {total >> 20} MiB together, more than {MAX_FILES_BYTES >> 20}"
+        document.report(("files",), message, "let the script fetch what is large")
+    return [found[path] for path in sorted(found)]

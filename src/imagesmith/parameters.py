@@ -1,0 +1,168 @@
+"""A generator's parameters: what they may be called, hold, and how they reach the script."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from pydantic import model_validator
+
+from imagesmith.documents import Section, mistake
+from imagesmith.errors import DefinitionError
+
+TypeName = Literal["string", "integer", "number", "boolean"]
+Value = str | int | float | bool
+
+MAX_VALUE_BYTES = 32 * 1024  # an environment variable of Linux may hold 128 KiB; forms and logs want less
+
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
+# Names that a shell or the dynamic linker acts on, ours, and Airflow's own key of a run's conf.
+_RESERVED = re.compile(
+    r"PATH|HOME|IFS|SHELL|USER|LOGNAME|ENV|BASH_ENV|PWD|OLDPWD|UID|EUID|PPID|SHELLOPTS|BASHOPTS|PS4|_"
+    r"|LD_.*|IMAGESMITH_.*|clouds"
+)
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")  # all but tab and line feed
+
+
+class Parameter(Section):
+    """One parameter of a generator: a field of the trigger form and a variable of the script."""
+
+    type: TypeName
+    default: Any = None
+    choices: list[Any] | None = None
+    description: str = ""
+
+    @model_validator(mode="after")
+    def _fits_itself(self) -> Parameter:
+        for choice in self.choices or []:
+            problem = value_problem(self.type, choice)
+            if problem:
+                raise mistake(f"choices: {choice!r} {problem}", f"list values of type {self.type}")
+        if self.choices is not None and not self.choices:
+            raise mistake("choices: the list is empty", "list the values or remove the key")
+        if self.choices and len({repr(choice) for choice in self.choices}) < len(self.choices):
+            raise mistake("choices: a value stands there twice", "list each value once")
+        if self.default is not None:
+            self._check_default()
+        return self
+
+    def _check_default(self) -> None:
+        problem = value_problem(self.type, self.default)
+        if problem:
+            raise mistake(f"default: {self.default!r} {problem}", _TYPE_CURES[self.type])
+        if self.choices and self.default not in self.choices:
+            raise mistake(f"default: {self.default!r} is not one of the choices", "add it to the choices")
+
+
+_TYPE_CURES: Mapping[str, str] = {
+    "string": "put it in quotes",
+    "integer": "write digits only, without quotes",
+    "number": "write a number, without quotes",
+    "boolean": "write true or false, without quotes",
+}
+
+
+def name_problem(name: str) -> tuple[str, str] | None:
+    """What is wrong with a parameter's name and its cure, or None."""
+    if not _NAME.fullmatch(name):
+        return (
+            "is no name for a variable of the script",
+            "use letters, digits and _, not starting with a digit",
+        )
+    if _RESERVED.fullmatch(name):
+        return "is a name with a meaning of its own", "choose another, e.g. with a prefix"
+    return None
+
+
+def value_problem(kind: str, value: object) -> str | None:
+    """What keeps the value from being one of that type, as the end of a sentence, or None."""
+    if kind == "boolean":
+        return None if isinstance(value, bool) else "is not true or false"
+    if kind in ("integer", "number"):
+        return _number_problem(kind, value)
+    if not isinstance(value, str):
+        return "is not text"
+    return _text_problem(value)
+
+
+def _number_problem(kind: str, value: object) -> str | None:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return None if abs(value) < 2**63 else "is beyond 64 bits"
+    if kind == "integer":
+        return "is not a whole number"
+    return None if isinstance(value, float) and math.isfinite(value) else "is not a number"
+
+
+def _text_problem(value: str) -> str | None:
+    if _CONTROL.search(value):
+        return "holds a control character other than tab and line feed"
+    try:
+        size = len(value.encode())
+    except UnicodeEncodeError:
+        return "is not text that UTF-8 can write"
+    if size > MAX_VALUE_BYTES:
+        return f"is {size} bytes long, more than {MAX_VALUE_BYTES}"
+    return None
+
+
+def accept(name: str, parameter: Parameter, value: object) -> Value:
+    """The value as the plan keeps it; raises DefinitionError naming the parameter."""
+    if value is None and parameter.type == "string" and parameter.default is not None:
+        value = ""  # what Airflow's form sends for a text field that was emptied
+    if parameter.type == "integer" and isinstance(value, float) and value.is_integer():
+        value = int(value)  # JSON has one kind of number
+    problem = value_problem(parameter.type, value)
+    if problem:
+        raise DefinitionError(f"parameter {name}: {value!r:.60} {problem}; give a {parameter.type}")
+    if parameter.choices and value not in parameter.choices:
+        raise DefinitionError(
+            f"parameter {name}: {value!r:.60} is not one of the choices; use {_or(parameter)}"
+        )
+    assert isinstance(value, str | int | float | bool)
+    return value
+
+
+def from_text(name: str, parameter: Parameter, text: str) -> Value:
+    """The value that somebody typed on a command line; raises DefinitionError naming the parameter."""
+    try:
+        if parameter.type == "boolean":
+            return {"true": True, "false": False}[text.lower()]
+        if parameter.type == "integer":
+            return accept(name, parameter, int(text))
+        if parameter.type == "number":
+            return accept(name, parameter, float(text))
+    except (KeyError, ValueError) as error:
+        raise DefinitionError(
+            f"parameter {name}: {text!r:.60} is no {parameter.type}; {_TYPE_CURES[parameter.type]}"
+        ) from error
+    return accept(name, parameter, text)
+
+
+def as_variable(value: Value) -> str:
+    """The value as the script's environment shows it."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value)
+
+
+def json_schema(name: str, parameter: Parameter) -> dict[str, Any]:
+    """Default, description and JSON schema of the parameter, flat, as Airflow's `Param` takes them."""
+    spec: dict[str, Any] = {"title": name, "type": parameter.type}
+    if parameter.description:
+        spec["description"] = parameter.description
+    if parameter.default is not None:
+        spec["default"] = parameter.default
+    if parameter.choices:
+        spec["enum"] = list(parameter.choices)
+    elif parameter.type == "string":
+        if parameter.default is not None:
+            spec["type"] = ["string", "null"]  # an emptied field arrives as null; `accept` reads it as ""
+        if "\n" in (parameter.default or ""):
+            spec["format"] = "multiline"
+    return spec
+
+
+def _or(parameter: Parameter) -> str:
+    return " or ".join(as_variable(choice) for choice in parameter.choices or [])

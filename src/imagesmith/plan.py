@@ -1,0 +1,271 @@
+"""A build's frozen input: made once from a generator, stored, and read by every later step.
+
+Nothing here reads a file, a clock or a cloud.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict
+
+from imagesmith.cloud_settings import CloudSettings
+from imagesmith.core import ImageQuery
+from imagesmith.definition import DEFAULT_TIME_LIMITS_S, CloudEntry
+from imagesmith.errors import DefinitionError
+from imagesmith.findings import did_you_mean
+from imagesmith.generator import Generator
+from imagesmith.image_names import render
+from imagesmith.parameters import Value, accept, as_variable, from_text, json_schema
+
+# Flat arguments of an Airflow `Param`: default, description, and a JSON schema's own keys.
+ParamSpec = dict[str, Any]
+
+# The key of a run's conf that says which clouds to build on; no parameter may have this name.
+CLOUDS_PARAM = "clouds"
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class PlannedScript(_Frozen):
+    """A script's text as it will run."""
+
+    name: str
+    text: str
+    sha256: str
+
+
+class PlannedFile(_Frozen):
+    """A file's content and its path on the VM."""
+
+    name: str
+    path: str
+    content_base64: str
+    sha256: str
+
+    @property
+    def content(self) -> bytes:
+        """The bytes themselves."""
+        return base64.b64decode(self.content_base64)
+
+
+class PlannedSource(_Frozen):
+    """The source image to look for: `id`, or `name` and `owner`."""
+
+    id: str = ""
+    name: str = ""
+    owner: str = ""
+
+    def query(self) -> ImageQuery:
+        """The same for a driver."""
+        return ImageQuery(id=self.id, name=self.name, owner=self.owner)
+
+
+class PlannedTarget(_Frozen):
+    """One cloud's part of the build; `settings` are the driver's, `time_limits_s` has every step."""
+
+    cloud: str
+    cloud_type: str
+    settings: dict[str, Any]
+    source_image: PlannedSource
+    ssh_username: str
+    instance_type: str
+    image_name: str
+    public: bool
+    tags: dict[str, str]
+    required: bool
+    disk_gib: int | None
+    time_limits_s: dict[str, int]
+
+
+class Plan(_Frozen):
+    """All that a build needs to know; equal after a round trip through JSON."""
+
+    build_id: str
+    generator: str
+    version: str
+    description: str
+    script_sha256: str
+    scripts: tuple[PlannedScript, ...]
+    files: tuple[PlannedFile, ...]
+    parameters: dict[str, Value]
+    created: Annotated[AwareDatetime, AfterValidator(lambda moment: moment.astimezone(UTC))]
+    time_limit_s: int
+    targets: dict[str, PlannedTarget]
+
+    def environment(self, cloud: str | None = None) -> dict[str, str]:
+        """The script's own variables; with a cloud's name also IMAGESMITH_CLOUD."""
+        ours = {
+            "IMAGESMITH_GENERATOR": self.generator,
+            "IMAGESMITH_VERSION": self.version,
+            "IMAGESMITH_BUILD_ID": self.build_id,
+        }
+        if cloud is not None:
+            ours["IMAGESMITH_CLOUD"] = cloud
+        return {name: as_variable(value) for name, value in self.parameters.items()} | ours
+
+
+def new_build_id(created: datetime, seed: str) -> str:
+    """`YYYYMMDD-HHMMSS-` in UTC and 6 hex digits of the seed: the same for the same input.
+
+    `created` has a time zone. Legal as a tag and inside image names on every cloud.
+    """
+    if created.tzinfo is None:
+        raise ValueError("new_build_id: created has no time zone; pass datetime.now(UTC)")
+    moment = created.astimezone(UTC).strftime("%Y%m%d-%H%M%S")
+    return f"{moment}-{hashlib.sha256(seed.encode()).hexdigest()[:6]}"
+
+
+def freeze(
+    generator: Generator,
+    clouds: Mapping[str, CloudSettings],
+    *,
+    build_id: str,
+    created: datetime,
+    parameters: Mapping[str, object] | None = None,
+    chosen_clouds: Sequence[str] | None = None,
+) -> Plan:
+    """The plan of one build; raises DefinitionError naming what does not fit and the cure.
+
+    Parameters left out have their defaults. `chosen_clouds` None means all of the generator's.
+    """
+    if created.tzinfo is None:
+        raise ValueError("freeze: created has no time zone; pass datetime.now(UTC)")
+    names = _chosen(generator, chosen_clouds)
+    return Plan(
+        build_id=build_id,
+        generator=generator.name,
+        version=generator.version,
+        description=generator.description,
+        script_sha256=generator.script_sha256,
+        scripts=_planned_scripts(generator),
+        files=_planned_files(generator),
+        parameters=_accepted(generator, parameters or {}),
+        created=created,
+        time_limit_s=generator.time_limit_s,
+        targets={
+            name: _target(generator, name, clouds=clouds, build_id=build_id, created=created)
+            for name in names
+        },
+    )
+
+
+def params_schema(generator: Generator) -> dict[str, ParamSpec]:
+    """What a DAG turns into Params: the generator's parameters, and `clouds`, a choice of several."""
+    specs = {name: json_schema(name, parameter) for name, parameter in generator.parameters.items()}
+    names = list(generator.clouds)
+    specs[CLOUDS_PARAM] = {
+        "title": "Clouds",
+        "description": "Where to build; all of the generator's clouds unless some are taken out.",
+        "type": "array",
+        "items": {"type": "string", "enum": names},
+        "uniqueItems": True,
+        "minItems": 1,
+        "examples": names,  # what makes Airflow's form show a choice of several
+        "default": names,
+    }
+    return specs
+
+
+def parameters_from_text(generator: Generator, given: Mapping[str, str]) -> dict[str, Value]:
+    """Typed values of what somebody wrote on a command line; raises DefinitionError naming the parameter."""
+    _refuse_unknown(generator, given)
+    return {name: from_text(name, generator.parameters[name], text) for name, text in given.items()}
+
+
+def _chosen(generator: Generator, chosen: Sequence[str] | None) -> list[str]:
+    if chosen is None:
+        return list(generator.clouds)
+    if not chosen:
+        known = ", ".join(generator.clouds)
+        raise DefinitionError(f"{generator.name}: no cloud is chosen; choose at least one of: {known}")
+    for name in chosen:
+        if name not in generator.clouds:
+            cure = did_you_mean(name, list(generator.clouds), things="its clouds are")
+            raise DefinitionError(f"{generator.name}: cloud {name} is not one of this generator; {cure}")
+    return [name for name in generator.clouds if name in chosen]
+
+
+def _refuse_unknown(generator: Generator, given: Mapping[str, object]) -> None:
+    for name in given:
+        if name not in generator.parameters:
+            cure = did_you_mean(name, list(generator.parameters), things="its parameters are")
+            raise DefinitionError(f"{generator.name}: there is no parameter {name}; {cure}")
+
+
+def _accepted(generator: Generator, given: Mapping[str, object]) -> dict[str, Value]:
+    _refuse_unknown(generator, given)
+    accepted: dict[str, Value] = {}
+    for name, parameter in generator.parameters.items():
+        if name not in given and parameter.default is None:
+            raise DefinitionError(f"{generator.name}: parameter {name} has no value; give a {parameter.type}")
+        accepted[name] = accept(name, parameter, given.get(name, parameter.default))
+    return accepted
+
+
+def _planned_scripts(generator: Generator) -> tuple[PlannedScript, ...]:
+    return tuple(
+        PlannedScript(name=script.name, text=script.text, sha256=script.sha256)
+        for script in generator.scripts
+    )
+
+
+def _planned_files(generator: Generator) -> tuple[PlannedFile, ...]:
+    return tuple(
+        PlannedFile(
+            name=file.name,
+            path=file.path,
+            content_base64=base64.b64encode(file.content).decode(),
+            sha256=file.sha256,
+        )
+        for file in generator.files
+    )
+
+
+def _target(
+    generator: Generator,
+    name: str,
+    *,
+    clouds: Mapping[str, CloudSettings],
+    build_id: str,
+    created: datetime,
+) -> PlannedTarget:
+    if name not in clouds:
+        raise DefinitionError(
+            f"{generator.name}: cloud {name} is not in include/clouds.yaml; describe it there"
+        )
+    entry, settings = generator.clouds[name], clouds[name]
+    return PlannedTarget(
+        cloud=name,
+        cloud_type=settings.type,
+        settings=settings.driver_settings(),
+        source_image=PlannedSource.model_validate(entry.source_image.model_dump()),
+        ssh_username=entry.ssh_username,
+        instance_type=entry.instance_type,
+        image_name=_image_name(generator, entry, build_id=build_id, created=created),
+        public=entry.public,
+        tags=entry.tags,
+        required=entry.required,
+        disk_gib=entry.disk_gib,
+        time_limits_s={
+            **DEFAULT_TIME_LIMITS_S,
+            **generator.time_limits.given(),
+            **entry.time_limits.given(),
+        },
+    )
+
+
+def _image_name(generator: Generator, entry: CloudEntry, *, build_id: str, created: datetime) -> str:
+    return render(
+        entry.image_name,
+        generator=generator.name,
+        version=generator.version,
+        build_id=build_id,
+        date=created.astimezone(UTC).strftime("%Y%m%d"),
+    )
