@@ -28,11 +28,12 @@ AUTO = "auto"
 class Ec2Settings:
     """The non-secret settings of a cloud of type `ec2`, as in include/clouds.yaml.
 
-    `ssh_cidr` is who may reach SSH on the instances: a CIDR, or `auto` for the caller's own address.
+    Without `region` the connection's counts. `ssh_cidr` is who may reach SSH on the instances: a CIDR, or
+    `auto` for the caller's own address.
     `caller_address_url` answers with that address; it is asked only where the endpoint is AWS's own.
     """
 
-    region: str = "us-east-1"
+    region: str = ""
     endpoint_url: str = ""
     subnet_id: str = ""
     vpc_id: str = ""

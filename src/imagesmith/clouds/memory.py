@@ -251,7 +251,8 @@ class MemoryCloud(Cloud):
                 found = [i for i in images if fnmatchcase(i.name, query.name) and i.owner == owner]
             if not found:
                 raise errors.SourceImageNotFound(
-                    f"{self.name}: image {query} not found; check source_image of {self.name} in the generator"
+                    f"{self.name}: image {query} not found; "
+                    f"check source_image of {self.name} in the generator"
                 )
             newest = max(found, key=lambda image: (image.created, image.id))
             return SourceImage(newest.id, newest.name, _iso(newest.created))
