@@ -66,6 +66,7 @@ class CloudSettings(Section):
     type: str
 
     needs_instance_type: ClassVar[bool] = True
+    offered: ClassVar[bool] = True
 
     @classmethod
     def image_name_problem(cls, name: str) -> tuple[str, str] | None:
@@ -106,8 +107,9 @@ class Ec2Settings(CloudSettings):
     def _caller_can_be_known(self) -> Ec2Settings:
         if self.ssh_cidr == "auto" and (self.use_private_address or self.public_ip is False):
             raise mistake(
-                "ssh_cidr: auto is the caller's public address, but instances are reached at private ones",
-                "write ssh_cidr: the network the workers are in, e.g. 10.0.0.0/16",
+                "auto is the caller's public address, but instances are reached at private ones",
+                "write the network the workers are in, e.g. 10.0.0.0/16",
+                at="ssh_cidr",
             )
         return self
 
@@ -126,7 +128,7 @@ class Ec2Settings(CloudSettings):
 
     @classmethod
     def source_image_problem(cls, *, image_id: str, name: str, owner: str) -> tuple[str, str] | None:
-        """An id and an owner look like one; without an owner the driver takes the account's own images only."""
+        """An id and an owner look like one; without an owner only the account's own images are taken."""
         if image_id and not re.fullmatch(r"ami-[0-9a-z]{1,40}", image_id):
             return f"{image_id!r} is not the id of an EC2 image", "write ami-…, or {name: …, owner: …}"
         if owner and not re.fullmatch(r"[0-9]{12}|self|amazon|aws-marketplace|aws-backup-vault", owner):
@@ -149,9 +151,26 @@ class Ec2Settings(CloudSettings):
         return None
 
 
+class MemorySettings(CloudSettings):
+    """The cloud in a file, for tests: `path` is the file, `address` and `ssh_port` where its instances answer."""
+
+    type: str = "memory"
+    path: Line
+    address: Line = "127.0.0.1"
+    ssh_port: Annotated[int, AfterValidator(_port)] = 22
+
+    offered: ClassVar[bool] = False
+
+
 CLOUD_SETTINGS: dict[str, type[CloudSettings]] = {
     "ec2": Ec2Settings,
+    "memory": MemorySettings,
 }
+
+
+def offered_types() -> list[str]:
+    """The types that messages propose: all on which images worth having are built."""
+    return [name for name, model in CLOUD_SETTINGS.items() if model.offered]
 
 
 @dataclass(frozen=True)
@@ -208,16 +227,16 @@ def _without_secrets(name: str, value: Mapping[str, Any], *, document: Document)
 def _model(name: str, kind: Any, *, document: Document) -> type[CloudSettings] | None:
     if kind is None:
         document.report(
-            (name, "type"), "is missing", f"add `type:`; the types are: {', '.join(CLOUD_SETTINGS)}"
+            (name, "type"), "is missing", f"add `type:`; the types are: {', '.join(offered_types())}"
         )
     elif not isinstance(kind, str):
-        document.report((name, "type"), "must be text", f"the types are: {', '.join(CLOUD_SETTINGS)}")
+        document.report((name, "type"), "must be text", f"the types are: {', '.join(offered_types())}")
     elif kind in CLOUD_SETTINGS:
         return CLOUD_SETTINGS[kind]
     elif kind in _LATER:
-        built = " and ".join(CLOUD_SETTINGS)
+        built = " and ".join(offered_types())
         document.report((name, "type"), f"{kind} comes later", f"this version builds on {built} only")
     else:
-        cure = did_you_mean(kind, list(CLOUD_SETTINGS), things="the types are")
+        cure = did_you_mean(kind, offered_types(), things="the types are")
         document.report((name, "type"), f"{kind!r} is no type of cloud", cure)
     return None

@@ -33,6 +33,7 @@ DEFAULT_TIME_LIMITS_S: Mapping[str, int] = {
 SCHEDULE_PRESETS = ("@once", "@hourly", "@daily", "@weekly", "@monthly", "@quarterly", "@yearly")
 
 _DURATION_CURE = "write e.g. 90s, 45m or 1h30m, at most 168h"
+_SOURCE_CURE = "write an id in quotes, or {name: pattern, owner: account}"
 _MAX_DISK_GIB = 16 * 1024  # EC2's largest general volume
 
 
@@ -126,7 +127,7 @@ class SourceImageSpec(Section):
     @model_validator(mode="after")
     def _one_way(self) -> SourceImageSpec:
         if bool(self.id) == bool(self.name):
-            raise mistake("needs a name", "write an id as text, or {name: pattern, owner: account}")
+            raise mistake("needs a name", _SOURCE_CURE)
         return self
 
     def query(self) -> ImageQuery:
@@ -139,6 +140,8 @@ def _source_image(value: Any) -> Any:
         return {"id": value}
     if isinstance(value, dict) and "id" in value:
         raise mistake("an id needs no mapping", "write source_image: the-id")
+    if not isinstance(value, dict):
+        raise mistake(f"{value!r} is neither text nor a mapping", _SOURCE_CURE)
     return value
 
 

@@ -9,7 +9,7 @@ from typing import Any, TypeVar, get_args
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 from pydantic_core import ErrorDetails, PydanticCustomError
 
-from imagesmith.findings import Finding, did_you_mean
+from imagesmith.findings import Finding, did_you_mean, nearest
 from imagesmith.yaml_source import Document, KeyPath
 
 NAME_SHAPE = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
@@ -31,10 +31,10 @@ class Section(BaseModel):
         return {key: item for key, item in value.items() if item is not None or key not in cls.model_fields}
 
 
-def mistake(message: str, cure: str) -> PydanticCustomError:
-    """What a validator raises so that the finding has its own words."""
+def mistake(message: str, cure: str, *, at: str = "") -> PydanticCustomError:
+    """What a validator raises so that the finding has its own words; `at` is a key of the section it is in."""
     # Braces are pydantic's own template syntax, so the texts travel as context.
-    return PydanticCustomError("mistake", "{message}", {"message": message, "cure": cure})
+    return PydanticCustomError("mistake", "{message}", {"message": message, "cure": cure, "at": at})
 
 
 def one_line(text: str, *, limit: int = 255) -> str:
@@ -60,15 +60,29 @@ def read_section(
     try:
         return model.model_validate(value)
     except ValidationError as error:
-        for details in error.errors(include_url=False):
-            document.findings.append(_finding(details, model, document=document, at=at))
+        all_details = error.errors(include_url=False)
+        misspelt = {_meant(details, model) for details in all_details}
+        for details in all_details:
+            if details["type"] != "missing" or details["loc"] not in misspelt:
+                document.findings.append(_finding(details, model, document=document, at=at))
         return None
+
+
+def _meant(details: ErrorDetails, model: type[BaseModel]) -> KeyPath | None:
+    """Where an unknown key would stand if it were spelt as its author most likely meant it."""
+    loc = details["loc"]
+    if details["type"] != "extra_forbidden":
+        return None
+    likely = nearest(str(loc[-1]), known_keys(model, loc[:-1]))
+    return (*loc[:-1], likely) if likely else None
 
 
 def _finding(details: ErrorDetails, model: type[BaseModel], *, document: Document, at: KeyPath) -> Finding:
     loc: KeyPath = details["loc"]
     if loc and loc[-1] == "[key]":  # pydantic's mark for "the key itself, not its value"
         loc = loc[:-1]
+    if details.get("ctx", {}).get("at"):
+        loc = (*loc, details["ctx"]["at"])
     message, cure = _words(details, model, loc)
     return document.finding((*at, *loc), message, cure)
 

@@ -72,6 +72,9 @@ def nearest(word: str, known: Collection[str]) -> str | None:
     if _OTHER_WORDS.get(plain) in known:
         return _OTHER_WORDS[plain]
     by_plain = {name.replace("-", "_"): name for name in known}
+    begun = [name for name in known if len(plain) > 2 and name.startswith(plain)]
+    if len(begun) == 1:
+        return begun[0]
     close = difflib.get_close_matches(plain, by_plain, n=1, cutoff=0.6)
     return by_plain[close[0]] if close else None
 

@@ -28,7 +28,7 @@ from imagesmith.include_files import (
     script_problem,
     target_problem,
 )
-from imagesmith.parameters import Parameter, name_problem
+from imagesmith.parameters import Parameter, name_problem, own_problems
 from imagesmith.yaml_source import Document, KeyPath, read_document
 
 FOLDER = "generators"
@@ -248,6 +248,8 @@ def _check_parameters(document: Document) -> None:
         problem = name_problem(name)
         if problem:
             document.report(("parameters", name), *problem)
+        for key, message, cure in own_problems(_mapping(value)):
+            document.report(("parameters", name, key), message, cure)
         if document.value.get("schedule") and isinstance(value, dict) and value.get("default") is None:
             message = "has no default, and builds by schedule have nobody to ask"
             document.report(("parameters", name), message, "add `default:` or remove the schedule")

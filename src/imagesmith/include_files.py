@@ -12,7 +12,7 @@ MAX_FILE_BYTES = 10 << 20
 Problem = tuple[str, str]
 
 
-class FileProblem(Exception):  # noqa: N818 (it is turned into a finding, never shown as an error)
+class FileProblem(Exception):
     """Why a named file cannot be used, and the cure."""
 
     def __init__(self, message: str, cure: str) -> None:

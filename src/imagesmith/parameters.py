@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
-from pydantic import model_validator
-
-from imagesmith.documents import Section, mistake
+from imagesmith.documents import Section
 from imagesmith.errors import DefinitionError
 
 TypeName = Literal["string", "integer", "number", "boolean"]
@@ -34,24 +32,8 @@ class Parameter(Section):
     choices: list[Any] | None = None
     description: str = ""
 
-    @model_validator(mode="after")
-    def _fits_itself(self) -> Parameter:
-        for choice in self.choices or []:
-            problem = value_problem(self.type, choice)
-            if problem:
-                raise mistake(f"choices: {choice!r} {problem}", f"list values of type {self.type}")
-        if self.choices is not None and not self.choices:
-            raise mistake("choices: the list is empty", "list the values or remove the key")
-        if self.choices and len({repr(choice) for choice in self.choices}) < len(self.choices):
-            raise mistake("choices: a value stands there twice", "list each value once")
-        if self.default is not None:
-            self._check_default()
-        return self
 
-    def _check_default(self) -> None:
-        problem = value_problem(self.type, self.default)
-        if problem:
-            raise mistake(f"default: {self.default!r} {problem}", _TYPE_CURES[self.type])
+_TYPE_CURES[self.type])
         if self.choices and self.default not in self.choices:
             raise mistake(f"default: {self.default!r} is not one of the choices", "add it to the choices")
 
@@ -62,6 +44,33 @@ _TYPE_CURES: Mapping[str, str] = {
     "number": "write a number, without quotes",
     "boolean": "write true or false, without quotes",
 }
+
+
+def own_problems(value: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
+    """What in a parameter, as it is written, contradicts itself: key, message, cure."""
+    kind, choices, default = value.get("type"), value.get("choices"), value.get("default")
+    if kind not in _TYPE_CURES:
+        return
+    if isinstance(choices, list):
+        yield from _choices_problems(kind, choices)
+    if default is None:
+        return
+    problem = value_problem(kind, default)
+    if problem:
+        yield "default", f"{default!r:.60} {problem}", _TYPE_CURES[kind]
+    elif isinstance(choices, list) and choices and default not in choices:
+        yield "default", f"{default!r:.60} is not one of the choices", "add it to the choices"
+
+
+def _choices_problems(kind: str, choices: list[Any]) -> Iterator[tuple[str, str, str]]:
+    if not choices:
+        yield "choices", "the list is empty", "list the values or remove the key"
+    for choice in choices:
+        problem = value_problem(kind, choice)
+        if problem:
+            yield "choices", f"{choice!r:.60} {problem}", _TYPE_CURES[kind]
+    if len({repr(choice) for choice in choices}) < len(choices):
+        yield "choices", "a value stands there twice", "list each value once"
 
 
 def name_problem(name: str) -> tuple[str, str] | None:
