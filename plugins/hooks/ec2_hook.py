@@ -20,8 +20,7 @@ CONNECTION_TYPES = ("imagesmith_ec2", "aws")
 class Ec2Hook(AwsBaseHook):
     """The amazon provider's session (keys, roles, profiles, endpoint) behind an EC2 driver.
 
-    The connection's id is the cloud's name. Given `connection`, an Airflow connection already fetched, no
-    other look at Airflow is needed: a trigger fetches it without blocking and hands it over.
+    The connection's id is the cloud's name.
     """
 
     conn_name_attr = "cloud_name"
@@ -29,17 +28,16 @@ class Ec2Hook(AwsBaseHook):
     conn_type = "imagesmith_ec2"
     hook_name = "Imagesmith: EC2"
 
-    def __init__(
-        self,
-        cloud_name: str = default_conn_name,
-        *,
-        connection: Any = None,
-        settings: Mapping[str, Any] | None = None,
-    ) -> None:
+    def __init__(self, cloud_name: str = default_conn_name, *, connection: Any = None) -> None:
         self.cloud_name = cloud_name
-        self.settings = Ec2Settings.from_mapping(settings or {})
+        self.settings = Ec2Settings()
         self._connection = connection
         super().__init__(aws_conn_id=cloud_name, client_type="ec2")
+
+    @classmethod
+    def from_connection(cls, connection: Any) -> Ec2Hook:
+        """A hook on an Airflow connection already fetched, so that a trigger can fetch it without blocking."""
+        return cls(connection.conn_id, connection=connection)
 
     @cached_property
     def conn_config(self) -> AwsConnectionWrapper:
@@ -81,10 +79,11 @@ class Ec2Hook(AwsBaseHook):
             verify=self.verify,
         )
 
-    def cloud(self) -> Ec2Cloud:
-        """The driver of this cloud; raises SetupError where the connection is missing or of another type."""
+    def cloud(self, name: str = "", settings: Mapping[str, Any] | None = None) -> Ec2Cloud:
+        """The driver of this cloud, by its settings in include/clouds.yaml; raises SetupError."""
+        self.settings = Ec2Settings.from_mapping(settings or {})
         _ = self.conn_config  # a missing connection is told now, not in the middle of a build
-        return Ec2Cloud(self.cloud_name, self.client, self.settings)
+        return Ec2Cloud(name or self.cloud_name, self.client, self.settings)
 
     def test_connection(self) -> tuple[bool, str]:
         """What Airflow's button shows: whom the cloud takes us for, or why it does not."""

@@ -174,14 +174,14 @@ class MemoryCloud(Cloud):
     def __init__(
         self,
         name: str,
-        path: Path,
+        path: Path | str,
         *,
         address: str = "127.0.0.1",
         accepted: bool = True,
         clock: Callable[[], float] = time.time,
     ) -> None:
         super().__init__(name)
-        self.path = path
+        self.path = Path(path)
         self.address = address
         self.accepted = accepted
         self.clock = clock

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib import import_module
 
 from imagesmith.core import Cloud
@@ -14,7 +15,7 @@ DRIVERS = {
 }
 
 
-def driver_class(cloud_type: str) -> type[Cloud]:
+def driver_class(cloud_type: str) -> Callable[..., Cloud]:
     """The driver of a cloud type; raises DefinitionError for a type nobody wrote a driver for."""
     if cloud_type not in DRIVERS:
         known = ", ".join(sorted(DRIVERS))
@@ -22,5 +23,5 @@ def driver_class(cloud_type: str) -> type[Cloud]:
             f"there is no cloud type {cloud_type}; use one of {known} as `type` in include/clouds.yaml"
         )
     module_name, _, class_name = DRIVERS[cloud_type].partition(":")
-    driver: type[Cloud] = getattr(import_module(module_name), class_name)
+    driver: Callable[..., Cloud] = getattr(import_module(module_name), class_name)
     return driver
