@@ -32,7 +32,7 @@ class Section(BaseModel):
 
 
 def mistake(message: str, cure: str, *, at: str = "") -> PydanticCustomError:
-    """What a validator raises so that the finding has its own words; `at` is a key of the section it is in."""
+    """What a validator raises so that the finding has its own words; `at` names a key below."""
     # Braces are pydantic's own template syntax, so the texts travel as context.
     return PydanticCustomError("mistake", "{message}", {"message": message, "cure": cure, "at": at})
 

@@ -33,11 +33,6 @@ class Parameter(Section):
     description: str = ""
 
 
-_TYPE_CURES[self.type])
-        if self.choices and self.default not in self.choices:
-            raise mistake(f"default: {self.default!r} is not one of the choices", "add it to the choices")
-
-
 _TYPE_CURES: Mapping[str, str] = {
     "string": "put it in quotes",
     "integer": "write digits only, without quotes",
