@@ -152,7 +152,7 @@ class Ec2Settings(CloudSettings):
 
 
 class MemorySettings(CloudSettings):
-    """The cloud in a file, for tests: `path` is the file, `address` and `ssh_port` where its instances answer."""
+    """The cloud in a file, for tests: `path` is the file; SSH of its instances is at `address`."""
 
     type: str = "memory"
     path: Line

@@ -44,7 +44,7 @@ _TYPE_CURES: Mapping[str, str] = {
 def own_problems(value: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
     """What in a parameter, as it is written, contradicts itself: key, message, cure."""
     kind, choices, default = value.get("type"), value.get("choices"), value.get("default")
-    if kind not in _TYPE_CURES:
+    if not isinstance(kind, str) or kind not in _TYPE_CURES:
         return
     if isinstance(choices, list):
         yield from _choices_problems(kind, choices)

@@ -253,12 +253,14 @@ def _target(
         tags=entry.tags,
         required=entry.required,
         disk_gib=entry.disk_gib,
-        time_limits_s={
-            **DEFAULT_TIME_LIMITS_S,
-            **generator.time_limits.given(),
-            **entry.time_limits.given(),
-        },
+        time_limits_s=time_limits_s(generator, name),
     )
+
+
+def time_limits_s(generator: Generator, cloud: str) -> dict[str, int]:
+    """Seconds each step of a target may take: the cloud's own limits, else the generator's, else ours."""
+    given = {**generator.time_limits.given(), **generator.clouds[cloud].time_limits.given()}
+    return {**DEFAULT_TIME_LIMITS_S, **given}
 
 
 def _image_name(generator: Generator, entry: CloudEntry, *, build_id: str, created: datetime) -> str:
