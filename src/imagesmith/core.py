@@ -74,7 +74,7 @@ class SourceImage:
 
 @dataclass(frozen=True)
 class Instance:
-    """One look at an instance; `reason` is the cloud's own words for a failure or a stop, `address` where SSH answers."""
+    """One look at an instance; `reason` is the cloud's own words for a failure, `address` is where SSH answers."""
 
     id: str
     state: InstanceState
@@ -150,7 +150,7 @@ class LaunchRequest:
     source_image_id: str
     instance_type: str
     public_key: str
-    user_data: str
+    user_data: str = field(repr=False)
     tags: Mapping[str, str]
     disk_gib: int | None = None
 

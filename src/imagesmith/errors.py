@@ -1,24 +1,26 @@
 """The tree of errors: the type says who must act, the message what failed, on which thing, and the cure.
 
-    ImagesmithError
-    ├── DefinitionError          the author of a generator or of clouds.yaml
-    │   ├── NameTaken            an image of that name exists; nothing is ever overwritten
-    │   └── SourceImageNotFound
-    ├── ScriptError              the author of the customization script
-    ├── CloudError               the owner of the cloud's account
-    │   ├── CredentialsRefused
-    │   ├── QuotaExceeded
-    │   ├── LaunchRefused        the cloud would not start the instance
-    │   ├── InstanceLost         the instance failed, stopped or went away under the build
-    │   ├── SaveFailed           the cloud gave up on the image
-    │   └── Unreachable          no SSH within the limit
-    ├── HostKeyMismatch          somebody between us and the instance; never tried again
-    ├── TimeLimitExceeded        the author of the generator: a step's or the build's limit
-    ├── BuildStateError          whoever cleared or started tasks by hand
-    ├── SetupError               whoever runs this deployment: a secret, a database, a tool is missing
-    └── Transient                nobody: the same call may succeed later
-        ├── CloudBusy            throttled, or an error of the cloud's own
-        └── ConnectionLost       the connection to the instance broke
+ImagesmithError
+├── DefinitionError          the author of a generator or of clouds.yaml
+│   ├── NameTaken            an image of that name exists; nothing is ever overwritten
+│   └── SourceImageNotFound
+├── ScriptError              the author of the customization script
+├── CloudError               the owner of the cloud's account
+│   ├── CredentialsRefused
+│   ├── QuotaExceeded
+│   ├── LaunchRefused        the cloud would not start the instance
+│   ├── InstanceLost         the instance failed, stopped or went away under the build
+│   ├── SaveFailed           the cloud gave up on the image
+│   └── Unreachable          no SSH within the limit
+├── HostKeyMismatch          somebody between us and the instance; never tried again
+├── TimeLimitExceeded        the author of the generator: a step's or the build's limit
+├── BuildStateError          whoever cleared or started tasks by hand
+├── BuildFailed              whoever acts on the reasons in its message, one for each target
+├── SetupError               whoever runs this deployment: a secret, a database, a tool is missing
+└── Transient                nobody: the same call may succeed later
+    ├── CloudBusy            throttled, or an error of the cloud's own
+    ├── ConnectionLost       the connection to the instance broke
+    └── Interrupted          the process was asked to end
 """
 
 from __future__ import annotations
@@ -85,7 +87,7 @@ class BuildStateError(ImagesmithError):
 
 
 class SetupError(ImagesmithError):
-    """This deployment lacks something it needs."""
+    """The deployment lacks something it needs."""
 
 
 class Transient(ImagesmithError):
@@ -98,3 +100,21 @@ class CloudBusy(Transient):
 
 class ConnectionLost(Transient):
     """The connection to the instance broke; what runs there goes on."""
+
+
+class Interrupted(Transient):
+    """The process was asked to end; the step goes on in the next one."""
+
+
+class BuildFailed(ImagesmithError):
+    """A required target of a build did not get to its image."""
+
+
+def revive(name: str, message: str) -> ImagesmithError:
+    """The error of that class name, as a trigger hands it to its operator; ImagesmithError for an unknown name."""
+    kinds = {kind.__name__: kind for kind in _tree(ImagesmithError)}
+    return kinds.get(name, ImagesmithError)(message)
+
+
+def _tree(kind: type[ImagesmithError]) -> list[type[ImagesmithError]]:
+    return [kind, *(below for child in kind.__subclasses__() for below in _tree(child))]

@@ -1,0 +1,51 @@
+"""From a target of a plan and its Airflow connection to the driver of its cloud."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from airflow.exceptions import AirflowNotFoundException
+from airflow.sdk.bases.hook import BaseHook
+
+from imagesmith.core import Cloud
+from imagesmith.errors import SetupError
+from imagesmith.plan import PlannedTarget
+
+if TYPE_CHECKING:
+    from airflow.sdk import Connection
+
+# One line for each cloud type; imported when its first cloud is used, so that parsing a DAG imports no SDK.
+HOOKS = {
+    "ec2": "hooks.ec2_hook:Ec2Hook",
+}
+
+MISSING = (
+    "{cloud}: there is no Airflow connection named {cloud}; add it under Admin > Connections, or with "
+    "`airflow connections add {cloud} --conn-type imagesmith_{type} …`"
+)
+
+
+def open_cloud(target: PlannedTarget) -> Cloud:
+    """The driver of the target's cloud, in a task; raises SetupError when the connection is missing."""
+    try:
+        connection = BaseHook.get_connection(target.cloud)
+    except AirflowNotFoundException as error:
+        raise SetupError(MISSING.format(cloud=target.cloud, type=target.cloud_type)) from error
+    return cloud_of(target, connection)
+
+
+async def aconnection(target: PlannedTarget) -> Connection:
+    """The connection of the target's cloud, in a trigger; raises SetupError when it is missing."""
+    try:
+        return await BaseHook.aget_connection(target.cloud)
+    except AirflowNotFoundException as error:
+        raise SetupError(MISSING.format(cloud=target.cloud, type=target.cloud_type)) from error
+
+
+def cloud_of(target: PlannedTarget, connection: Connection) -> Cloud:
+    """The driver of the target's cloud with the credentials of `connection`."""
+    module_name, _, class_name = HOOKS[target.cloud_type].partition(":")
+    hook: Any = getattr(import_module(module_name), class_name)
+    cloud: Cloud = hook(target.cloud, connection=connection, settings=target.settings).cloud()
+    return cloud

@@ -1,0 +1,186 @@
+# The part of Imagesmith that runs on the instance: POSIX shell, nothing to install.
+#
+# Never a file of its own over there. Every call is `sh -s -- imagesmith VERB BUILD_ID ARGUMENTS...` with this text on
+# stdin, then the line that calls `imagesmith_main`, with the call's data behind it in base64, in braces: a text that a
+# broken connection cut short does not parse, so nothing of it runs. It leaves one directory,
+# ~/.imagesmith/BUILD_ID (0700): scripts, their output (N.out), exit code (N.rc) and process id (N.pid); and while a
+# script starts, its environment in memory (/dev/shm). Clean-up removes both.
+# shellcheck shell=sh
+set -u
+umask 077
+
+boot_id() { cat /proc/sys/kernel/random/boot_id 2>/dev/null || echo unknown; }
+
+as_root() { if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo -n "$@"; fi; }
+
+memory_dir() { if [ -d /dev/shm ] && [ -w /dev/shm ]; then echo /dev/shm; else echo "$work"; fi; }
+
+# What this machine is like: one KEY=VALUE a line.
+verb_look() {
+  echo "boot=$(boot_id)"
+  if [ "$(id -u)" -eq 0 ] || sudo -n true 2>/dev/null; then echo root=yes; else echo root=no; fi
+  if command -v cloud-init >/dev/null 2>&1; then
+    case "$(cloud-init status 2>/dev/null)" in
+      *running* | *"not run"* | *"not started"*) echo cloud_init=running ;;
+      *error*) echo cloud_init=error ;;
+      *) echo cloud_init=done ;;
+    esac
+  else
+    echo cloud_init=absent
+  fi
+}
+
+# put NAME MODE: the call's data becomes the file NAME in the build's directory, whole or not at all.
+verb_put() {
+  base64 -d >"$work/$1.part"
+  chmod "$2" "$work/$1.part"
+  mv "$work/$1.part" "$work/$1"
+}
+
+# place PATH: the call's data becomes the file PATH on the machine, owned by root where we may.
+verb_place() {
+  base64 -d >"$work/place.part"
+  if [ "$(id -u)" -eq 0 ] || sudo -n true 2>/dev/null; then
+    as_root mkdir -p "$(dirname "$1")"
+    as_root install -m 0644 -o root -g root "$work/place.part" "$1"
+    rm -f "$work/place.part"
+  else
+    mkdir -p "$(dirname "$1")"
+    chmod 0644 "$work/place.part"
+    mv "$work/place.part" "$1"
+  fi
+}
+
+# A start that died between its mark and its process leaves the mark alone: no process id for ten seconds, same boot.
+start_was_cut_off() {
+  for pause in 0 1 2 3 4; do
+    sleep "$pause"
+    if [ -e "$work/$1.pid" ] || [ -e "$work/$1.rc" ]; then return 1; fi
+  done
+  [ "$(cat "$work/$1.once/boot" 2>/dev/null || boot_id)" = "$(boot_id)" ]
+}
+
+# start NAME AS: run the file NAME detached, once however often this is called; AS is `user` or `root`.
+# The call's data is its environment, as shell assignments. Prints `started` or `already`.
+verb_start() {
+  if ! mkdir "$work/$1.once" 2>/dev/null && ! start_was_cut_off "$1"; then
+    echo already
+    return
+  fi
+  boot_id >"$work/$1.once/boot"
+  env_file="$(memory_dir)/imagesmith-$build-$1.env"
+  base64 -d >"$env_file"
+  cat >"$work/run" <<'RUN'
+#!/bin/sh
+# Runs one file with its output and exit code kept; a shutdown that stops it leaves a mark.
+work=$1 name=$2 env_file=$3
+echo $$ >"$work/$name.pid"
+trap 'cat /proc/sys/kernel/random/boot_id >"$work/$name.stopping"; sync' TERM HUP INT
+cd "$HOME" || exit 1
+export IMAGESMITH_WORK="$work"
+set -a
+# shellcheck disable=SC1090
+. "$env_file"
+set +a
+rm -f "$env_file"
+umask 022
+"$work/$name" </dev/null >>"$work/$name.out" 2>&1 &
+child=$!
+wait "$child"
+rc=$?
+while kill -0 "$child" 2>/dev/null; do
+  wait "$child"
+  rc=$?
+done
+echo "$rc" >"$work/$name.rc.part"
+mv "$work/$name.rc.part" "$work/$name.rc"
+sync
+RUN
+  : >>"$work/$1.out"
+  boot_id >"$work/$1.boot"
+  detach="nohup"
+  if command -v setsid >/dev/null 2>&1; then detach="setsid"; fi
+  if [ "$2" = root ]; then
+    as_root "$detach" sh "$work/run" "$work" "$1" "$env_file" </dev/null >/dev/null 2>&1 &
+  else
+    "$detach" sh "$work/run" "$work" "$1" "$env_file" </dev/null >/dev/null 2>&1 &
+  fi
+  echo started
+}
+
+process_runs() { [ -d "/proc/$1" ] || kill -0 "$1" 2>/dev/null; }
+
+# status NAME: `state=` absent, running, done (with `rc=`), rebooted (an orderly restart ended it) or lost; `size=` of its output.
+verb_status() {
+  echo "boot=$(boot_id)"
+  if [ -e "$work/$1.out" ]; then echo "size=$(($(wc -c <"$work/$1.out")))"; else echo size=0; fi
+  if [ ! -d "$work/$1.once" ]; then echo state=absent; return; fi
+  marked=no
+  if [ -e "$work/$1.stopping" ]; then marked=$(cat "$work/$1.stopping"); fi
+  if [ -e "$work/$1.rc" ]; then
+    rc=$(cat "$work/$1.rc")
+    echo "rc=$rc"
+    if [ "$rc" = 0 ] || [ "$marked" = no ]; then
+      echo state=done
+    elif [ "$marked" = "$(boot_id)" ]; then
+      echo state=running
+    else
+      echo state=rebooted
+    fi
+    return
+  fi
+  started_in=$(cat "$work/$1.boot" 2>/dev/null || cat "$work/$1.once/boot" 2>/dev/null || boot_id)
+  if [ "$started_in" != "$(boot_id)" ]; then
+    if [ "$marked" = no ]; then echo state=lost; else echo state=rebooted; fi
+    return
+  fi
+  # The process id is written a moment after the start.
+  for pause in 0 1 2; do
+    if [ -e "$work/$1.pid" ] || [ -e "$work/$1.rc" ]; then break; fi
+    sleep "$pause"
+  done
+  if process_runs "$(cat "$work/$1.pid" 2>/dev/null || echo 0)"; then
+    echo state=running
+  elif [ -e "$work/$1.rc" ]; then
+    echo "rc=$(cat "$work/$1.rc")"
+    echo state=done
+  else
+    echo state=lost
+  fi
+}
+
+# follow NAME OFFSET: the output from byte OFFSET on, as it comes, until the script ends.
+verb_follow() {
+  tries=0
+  while [ ! -e "$work/$1.pid" ] && [ ! -e "$work/$1.rc" ] && [ "$tries" -lt 5 ]; do
+    tries=$((tries + 1))
+    sleep 1
+  done
+  pid=$(cat "$work/$1.pid" 2>/dev/null || echo 0)
+  if [ "$pid" -gt 0 ] && tail --pid=1 -c 0 /dev/null 2>/dev/null; then
+    if process_runs "$pid"; then
+      exec tail -s 0.3 --pid="$pid" -c "+$(($2 + 1))" -f "$work/$1.out"
+    fi
+    exec tail -c "+$(($2 + 1))" "$work/$1.out"
+  fi
+  offset=$2
+  while :; do
+    ended=no
+    if [ -e "$work/$1.rc" ] || ! process_runs "$pid"; then ended=yes; fi
+    size=$(($(wc -c <"$work/$1.out")))
+    if [ "$size" -gt "$offset" ]; then
+      tail -c "+$((offset + 1))" "$work/$1.out" | head -c "$((size - offset))"
+      offset=$size
+    fi
+    if [ "$ended" = yes ]; then break; fi
+    sleep 1
+  done
+}
+
+imagesmith_main() {
+  verb=$2 build=$3
+  shift 3
+  work="$HOME/.imagesmith/$build"
+  mkdir -p "$work"
+  "verb_$verb" "$@"
+}

@@ -1,0 +1,196 @@
+"""SSH to an instance: a pinned host key, the build's own key, and the remote protocol of `remote.sh`.
+
+Every trouble of the network is a ConnectionLost: what runs on the instance runs detached and goes on, so the caller
+connects again and asks. Only a wrong host key is final.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import shlex
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from dataclasses import dataclass
+from importlib import resources
+from typing import Any
+
+import asyncssh
+
+from imagesmith.errors import ConnectionLost, HostKeyMismatch, ImagesmithError
+from imagesmith.keys import KeyPair
+
+CONNECT_TIMEOUT_S = 15.0
+# A dead peer is noticed after interval × count; NAT boxes forget silent connections after a minute or more.
+KEEPALIVE_INTERVAL_S = 10.0
+KEEPALIVE_COUNT = 3
+READ_BYTES = 65_536
+
+
+class KeyRefused(ConnectionLost):
+    """SSH answered but does not take the build's key: not there yet, already gone, or another user's name is needed."""
+
+
+class RemoteFailure(ImagesmithError):
+    """A verb of `remote.sh` failed on the instance; the message holds what it printed."""
+
+
+@dataclass(frozen=True)
+class Login:
+    """How to reach one instance; `host_key` is its public key line, or None to take the first one seen."""
+
+    address: str
+    port: int
+    username: str
+    key: KeyPair
+    host_key: str | None
+
+    def __str__(self) -> str:
+        return f"{self.username}@{self.address}:{self.port}"
+
+
+@dataclass(frozen=True)
+class RunState:
+    """What became of a detached script: `state` absent, running, done, rebooted or lost; `size` is its output's."""
+
+    state: str
+    size: int
+    rc: int | None
+
+
+class Remote:
+    """One open connection to an instance, for one build."""
+
+    def __init__(self, connection: asyncssh.SSHClientConnection, login: Login, build_id: str) -> None:
+        self._connection = connection
+        self._login = login
+        self._build_id = build_id
+
+    def host_key(self) -> str:
+        """The public key line of the machine that answered."""
+        key = self._connection.get_server_host_key()
+        if key is None:
+            raise ConnectionLost(f"{self._login}: the connection ended before its host key was seen")
+        return " ".join(key.export_public_key("openssh").decode().split()[:2])
+
+    async def look(self) -> dict[str, str]:
+        """What the machine is like: `boot`, `root` (yes/no), `cloud_init` (absent, running, done, error)."""
+        return _pairs(await self._call("look"))
+
+    async def put(self, name: str, content: bytes, *, mode: str = "0700") -> None:
+        """Write the build's file `name`, whole or not at all."""
+        await self._call("put", name, mode, data=content)
+
+    async def place(self, path: str, content: bytes) -> None:
+        """Write the machine's file `path` (absolute), root's where we may become root."""
+        await self._call("place", path, data=content)
+
+    async def start(self, name: str, *, environment: dict[str, str], as_root: bool = False) -> None:
+        """Run the file `name` detached; a second call finds it started and does nothing."""
+        await self._call("start", name, "root" if as_root else "user", data=_assignments(environment))
+
+    async def status(self, name: str) -> RunState:
+        """What became of the file `name` that was started."""
+        pairs = _pairs(await self._call("status", name))
+        rc = pairs.get("rc")
+        return RunState(state=pairs["state"], size=int(pairs["size"]), rc=int(rc) if rc else None)
+
+    async def follow(self, name: str, offset: int) -> AsyncGenerator[bytes, None]:
+        """The output of `name` from byte `offset` on, as it comes, until it ends; raises ConnectionLost."""
+        with _as_connection_lost(self._login):
+            async with self._connection.create_process(
+                self._command("follow", name, str(offset)), encoding=None
+            ) as process:
+                process.stdin.write(_stdin(None))
+                process.stdin.write_eof()
+                while chunk := await process.stdout.read(READ_BYTES):
+                    yield chunk
+                if process.exit_status is None:
+                    await process.wait_closed()
+                if process.exit_status is None:
+                    raise ConnectionLost(f"{self._login}: the connection broke while the output was read")
+
+    async def _call(self, verb: str, *arguments: str, data: bytes | None = None) -> str:
+        with _as_connection_lost(self._login):
+            done = await self._connection.run(
+                self._command(verb, *arguments), input=_stdin(data), encoding=None, timeout=None
+            )
+        if done.exit_status is None or done.exit_status < 0:
+            raise ConnectionLost(f"{self._login}: the connection broke during {verb}")
+        if done.exit_status != 0:
+            said = _text(done.stderr).strip() or _text(done.stdout).strip()
+            raise RemoteFailure(
+                f"{self._login}: {verb} {' '.join(arguments)} failed with {done.exit_status}: {said[-2000:]}"
+            )
+        return _text(done.stdout)
+
+    def _command(self, verb: str, *arguments: str) -> str:
+        return shlex.join(["sh", "-s", "--", "imagesmith", verb, self._build_id, *arguments])
+
+
+@contextlib.asynccontextmanager
+async def connect(login: Login, build_id: str) -> AsyncIterator[Remote]:
+    """An open connection; raises HostKeyMismatch, KeyRefused (a ConnectionLost) or ConnectionLost."""
+    options: dict[str, Any] = {}
+    if login.host_key is not None:
+        options["server_host_key_algs"] = [login.host_key.split()[0]]
+    with _as_connection_lost(login):
+        connection = await asyncssh.connect(
+            login.address,
+            login.port,
+            username=login.username,
+            client_keys=[asyncssh.import_private_key(login.key.private)],
+            known_hosts=_known_hosts(login),
+            # Nothing of the person or machine we happen to run as: no agent, no ~/.ssh, no passwords.
+            config=[],
+            agent_path=None,
+            preferred_auth="publickey",
+            connect_timeout=CONNECT_TIMEOUT_S,
+            login_timeout=CONNECT_TIMEOUT_S,
+            keepalive_interval=KEEPALIVE_INTERVAL_S,
+            keepalive_count_max=KEEPALIVE_COUNT,
+            **options,
+        )
+    try:
+        yield Remote(connection, login, build_id)
+    finally:
+        connection.abort()
+
+
+def _known_hosts(login: Login) -> Any:
+    if login.host_key is None:
+        return None
+    return ([asyncssh.import_public_key(login.host_key)], [], [])
+
+
+@contextlib.contextmanager
+def _as_connection_lost(login: Login) -> Iterator[None]:
+    try:
+        yield
+    except (asyncssh.HostKeyNotVerifiable, asyncssh.KeyExchangeFailed) as error:
+        raise HostKeyMismatch(
+            f"{login}: the machine that answers does not have the host key this build gave it ({error.reason}); "
+            "somebody may stand between, or the image ignores the host key in user data (does it run cloud-init?)"
+        ) from error
+    except asyncssh.PermissionDenied as error:
+        raise KeyRefused(f"{login}: SSH answers but refuses the build's key") from error
+    except (asyncssh.Error, OSError) as error:
+        raise ConnectionLost(f"{login}: {getattr(error, 'reason', '') or error or type(error).__name__}") from error
+
+
+def _stdin(data: bytes | None) -> bytes:
+    """`remote.sh`, and the braces that keep a text cut short from running, with the data in a here-document."""
+    script = resources.files("imagesmith").joinpath("remote.sh").read_bytes()
+    encoded = base64.encodebytes(data or b"")
+    return script + b"{\nimagesmith_main \"$@\" <<'END_OF_DATA'\n" + encoded + b"END_OF_DATA\n}\n"
+
+
+def _assignments(environment: dict[str, str]) -> bytes:
+    return "".join(f"{name}={shlex.quote(value)}\n" for name, value in environment.items()).encode()
+
+
+def _pairs(text: str) -> dict[str, str]:
+    return dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
+
+
+def _text(output: Any) -> str:
+    return bytes(output or b"").decode(errors="replace")

@@ -1,0 +1,88 @@
+"""Begin: the build's plan frozen in the catalog. Calls no cloud, so it always succeeds and the teardown always runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from imagesmith.catalog.records import BuildRecord, NewTarget
+from imagesmith.catalog.store import Catalog
+from imagesmith.core import TargetState
+from imagesmith.errors import DefinitionError
+from imagesmith.generator import Loaded
+from imagesmith.plan import CLOUDS_PARAM, Plan, freeze, new_build_id
+
+
+@dataclass(frozen=True)
+class Request:
+    """Who asked for which build, and how: one DAG run, in Airflow's words."""
+
+    generator: str
+    dag_id: str
+    run_id: str
+    how: str
+    by: str
+    parameters: Mapping[str, Any]
+
+
+def begin(request: Request, *, load: Callable[[], Loaded], catalog: Catalog) -> BuildRecord:
+    """The build of this run: new, the one that is there, or that one started anew when the run was cleared.
+
+    Raises DefinitionError when the generator is broken or a parameter does not fit, before anything is launched.
+    """
+    known = catalog.find_build(request.dag_id, request.run_id)
+    if known is not None:
+        return _again(catalog, known)
+    plan = _freeze(request, load())
+    return catalog.begin_build(
+        build_id=plan.build_id,
+        generator=plan.generator,
+        version=plan.version,
+        content=_content(plan),
+        dag_id=request.dag_id,
+        run_id=request.run_id,
+        requested_by=request.by,
+        requested_how=request.how,
+        plan=plan.model_dump(mode="json"),
+        deadline=plan.created + timedelta(seconds=plan.time_limit_s),
+        targets=[
+            NewTarget(cloud=name, required=target.required, image_name=target.image_name)
+            for name, target in plan.targets.items()
+        ],
+    )
+
+
+def _again(catalog: Catalog, build: BuildRecord) -> BuildRecord:
+    """A killed `begin` finds its build and leaves it; a cleared one starts what had ended badly anew."""
+    lost = (TargetState.FAILED, TargetState.CANCELLED)
+    if not any(target.state in lost for target in catalog.targets(build.build_id)) and not build.state.ended:
+        return build
+    time_limit_s = Plan.model_validate(build.plan).time_limit_s
+    return catalog.restart_build(build.build_id, deadline=datetime.now(UTC) + timedelta(seconds=time_limit_s))
+
+
+def _freeze(request: Request, loaded: Loaded) -> Plan:
+    generator = loaded.generators.get(request.generator)
+    if generator is None:
+        raise DefinitionError(
+            f"generator {request.generator} can't be built; run `imagesmith validate`:\n"
+            + "\n".join(map(str, loaded.findings))
+        )
+    parameters = dict(request.parameters)
+    chosen: Sequence[str] | None = parameters.pop(CLOUDS_PARAM, None)
+    created = datetime.now(UTC).replace(microsecond=0)
+    return freeze(
+        generator,
+        loaded.clouds,
+        build_id=new_build_id(created, f"{request.dag_id}\0{request.run_id}"),
+        created=created,
+        parameters=parameters,
+        chosen_clouds=chosen,
+    )
+
+
+def _content(plan: Plan) -> dict[str, Any]:
+    """What a version of a generator consists of, for the catalog: all but what is the build's own."""
+    return plan.model_dump(mode="json", exclude={"build_id", "created", "parameters"})

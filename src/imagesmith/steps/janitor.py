@@ -1,0 +1,162 @@
+"""The janitor: ends the builds that no task is alive to end, and deletes what they left on their clouds.
+
+A build is nobody's when its deadline and its targets' time to terminate have passed: no step of it can still run. What
+bears the tag of a build that this catalog does not know is reported and never touched: it may be another deployment's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from imagesmith.catalog.records import BuildRecord
+from imagesmith.catalog.store import Catalog
+from imagesmith.core import TAG_CLOUD, Cloud, Resource, ResourceKind, TargetState
+from imagesmith.errors import CloudError, ImagesmithError
+from imagesmith.plan import Plan, PlannedTarget
+from imagesmith.steps.publish import publish
+from imagesmith.steps.runner import Deployment, Step, run_step
+from imagesmith.waiting import SharedLooks, in_thread
+
+# After the last moment at which a teardown may run, this much for clocks that differ and tasks that start late.
+MARGIN = timedelta(minutes=10)
+LASTING = (ResourceKind.IMAGE, ResourceKind.SNAPSHOT)
+
+
+@dataclass(frozen=True, order=True)
+class Leftover:
+    """A target of a build that is over which may still have something on its cloud."""
+
+    build_id: str
+    cloud: str
+
+
+class Sweep:
+    """One round of the janitor. `open_cloud` gives a target's driver; with `dry_run` nothing is touched."""
+
+    def __init__(
+        self,
+        deployment: Deployment,
+        *,
+        open_cloud: Callable[[PlannedTarget], Cloud],
+        dry_run: bool,
+        emit: Callable[[str], None],
+    ) -> None:
+        self._deployment = deployment
+        self._catalog = deployment.catalog
+        self._open_cloud = open_cloud
+        self._dry_run = dry_run
+        self._emit = emit
+        self._done: list[str] = []
+        self._failed: list[str] = []
+
+    async def run(self, now: datetime) -> list[str]:
+        """End what is over on every cloud, a line for each thing done; raises CloudError at the end if some could not be."""
+        over = await in_thread(builds_over, self._catalog, now=now)
+        leftovers = set(await in_thread(recorded_leftovers, self._catalog, over))
+        for target in await in_thread(known_targets, self._catalog):
+            leftovers |= await self._tagged(target, over)
+        for leftover in sorted(leftovers):
+            self._say(f"{leftover.cloud}: build {leftover.build_id} is over; deleting what it left")
+            await self._end(leftover)
+        for build in over.values():
+            if not build.state.ended:
+                self._say(f"build {build.build_id} of {build.generator} was abandoned")
+                if not self._dry_run:
+                    await in_thread(publish, build.build_id, catalog=self._catalog)
+        if self._failed:
+            raise CloudError("the janitor could not do all and tries again next time:\n" + "\n".join(self._failed))
+        return self._done
+
+    def _say(self, line: str) -> None:
+        self._done.append(line)
+        self._emit(line)
+
+    async def _tagged(self, target: PlannedTarget, over: dict[str, BuildRecord]) -> set[Leftover]:
+        try:
+            cloud = self._open_cloud(target)
+            known = await in_thread(known_ids, self._catalog)
+            tagged, unknown = await in_thread(tagged_leftovers, over, cloud, known)
+        except ImagesmithError as error:
+            self._failed.append(f"{target.cloud}: {error}")
+            return set()
+        for resource in unknown:
+            self._say(
+                f"{target.cloud}: {resource.kind} {resource.id} is of build {resource.build_id}, which this catalog "
+                "does not know; left alone"
+            )
+        return tagged
+
+    async def _end(self, leftover: Leftover) -> None:
+        if self._dry_run:
+            return
+        build = await in_thread(self._catalog.build, leftover.build_id)
+        try:
+            cloud = self._open_cloud(Plan.model_validate(build.plan).targets[leftover.cloud])
+            await run_step(
+                Step.TERMINATE,
+                leftover.build_id,
+                cloud=cloud,
+                looks=SharedLooks(cloud, gather_s=0),
+                deployment=self._deployment,
+                emit=self._emit,
+                patience_s=None,
+            )
+        except ImagesmithError as error:
+            self._failed.append(f"{leftover.cloud}: build {leftover.build_id}: {error}")
+
+
+def builds_over(catalog: Catalog, *, now: datetime) -> dict[str, BuildRecord]:
+    """Builds, by id, that no step can still be running of: ended a while ago, or past every limit."""
+    return {build.build_id: build for build in catalog.builds(limit=100_000) if _over_at(build) < now}
+
+
+def _over_at(build: BuildRecord) -> datetime:
+    if build.ended_at is not None:
+        return build.ended_at + MARGIN
+    plan = Plan.model_validate(build.plan)
+    slowest_s = max((target.time_limits_s["terminate"] for target in plan.targets.values()), default=0)
+    return build.deadline + timedelta(seconds=slowest_s) + MARGIN
+
+
+def recorded_leftovers(catalog: Catalog, over: dict[str, BuildRecord]) -> list[Leftover]:
+    """Targets of builds that are over for which the catalog holds things that should be gone."""
+    rows = [row for row in catalog.resources() if row.build_id in over]
+    return [
+        Leftover(row.build_id, row.cloud)
+        for row in rows
+        if row.kind not in LASTING or catalog.target(row.build_id, row.cloud).state is not TargetState.SUCCESSFUL
+    ]
+
+
+def known_targets(catalog: Catalog) -> list[PlannedTarget]:
+    """One planned target for each cloud that was ever built on, as the newest build knew it."""
+    newest: dict[str, PlannedTarget] = {}
+    for build in catalog.builds(limit=1_000):
+        for name, target in Plan.model_validate(build.plan).targets.items():
+            newest.setdefault(name, target)
+    return list(newest.values())
+
+
+def known_ids(catalog: Catalog) -> set[str]:
+    """The ids of all builds this catalog remembers."""
+    return {build.build_id for build in catalog.builds(limit=100_000)}
+
+
+def tagged_leftovers(
+    over: dict[str, BuildRecord], cloud: Cloud, known: set[str]
+) -> tuple[set[Leftover], list[Resource]]:
+    """By the cloud's own tags: targets of builds that are over, and things of builds this catalog does not know."""
+    resources = _passing(cloud.find_resources(), cloud.name)
+    leftovers = {Leftover(resource.build_id, cloud.name) for resource in resources if resource.build_id in over}
+    return leftovers, [resource for resource in resources if resource.build_id not in known]
+
+
+def _passing(resources: Iterable[Resource], cloud: str) -> list[Resource]:
+    """Without images and their disks: those of successful targets are meant to stay, the others have a catalog row."""
+    return [
+        resource
+        for resource in resources
+        if resource.kind not in LASTING and resource.tags.get(TAG_CLOUD, cloud) == cloud
+    ]

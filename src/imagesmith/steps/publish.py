@@ -1,0 +1,64 @@
+"""Publish: the build's end, from the catalog alone: what every target came to, and whether that is a success."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from imagesmith.catalog.records import BuildState, ImageRecord, TargetRecord
+from imagesmith.catalog.store import Catalog
+from imagesmith.core import ImageState, TargetState
+from imagesmith.errors import BuildFailed, BuildStateError
+from imagesmith.steps.terminate import CANCELLED
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a build ended: its targets, its images, and for a build that failed one line a reason."""
+
+    state: BuildState
+    targets: tuple[TargetRecord, ...]
+    images: tuple[ImageRecord, ...]
+    reasons: tuple[str, ...]
+
+
+def publish(build_id: str, *, catalog: Catalog) -> Outcome:
+    """End the build: successful when every required target is, cancelled when nothing failed but one was cancelled."""
+    for target in catalog.targets(build_id):
+        if not target.state.ended:
+            catalog.fail_target(build_id, target.cloud, CANCELLED, state=TargetState.CANCELLED)
+    targets = tuple(catalog.targets(build_id))
+    state = _verdict(targets)
+    reasons = tuple(
+        f"{target.cloud}: {target.state}: {target.error}"
+        for target in targets
+        if target.state is not TargetState.SUCCESSFUL
+    )
+    catalog.end_build(build_id, state, error="\n".join(reasons))
+    images = tuple(image for image in catalog.images(build_id=build_id) if image.state is ImageState.AVAILABLE)
+    return Outcome(state=state, targets=targets, images=images, reasons=reasons)
+
+
+def _verdict(targets: tuple[TargetRecord, ...]) -> BuildState:
+    counted = [target for target in targets if target.required] or list(targets)
+    states = {target.state for target in counted}
+    if states == {TargetState.SUCCESSFUL}:
+        return BuildState.SUCCESSFUL
+    return BuildState.FAILED if TargetState.FAILED in states else BuildState.CANCELLED
+
+
+def publish_run(dag_id: str, run_id: str, *, catalog: Catalog, emit: Callable[[str], None]) -> dict[str, str]:
+    """Image id by cloud of the build of that run, after its end; raises BuildFailed unless it is successful."""
+    build = catalog.find_build(dag_id, run_id)
+    if build is None:
+        raise BuildStateError(f"{dag_id}: run {run_id} has no build in the catalog; clear its begin task")
+    outcome = publish(build.build_id, catalog=catalog)
+    for image in outcome.images:
+        emit(f"{image.cloud}: image {image.image_id} ({image.name}) from {image.source_image_id}")
+    for reason in outcome.reasons:
+        emit(reason)
+    if outcome.state is not BuildState.SUCCESSFUL:
+        raise BuildFailed(
+            f"build {build.build_id} of {build.generator} is {outcome.state}:\n" + "\n".join(outcome.reasons)
+        )
+    return {image.cloud: image.image_id for image in outcome.images}

@@ -1,0 +1,134 @@
+"""One step of one target, run with its limits and its record: the only way steps are entered."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from imagesmith.catalog.records import BuildRecord
+from imagesmith.catalog.store import Catalog
+from imagesmith.core import Cloud, TargetState
+from imagesmith.durations import format_duration
+from imagesmith.errors import BuildStateError, ImagesmithError, Transient
+from imagesmith.plan import Plan, PlannedTarget
+from imagesmith.steps.context import TargetContext
+from imagesmith.steps.launch_vm import launch_vm
+from imagesmith.steps.snapshot_image import snapshot_image
+from imagesmith.steps.ssh_customize import ssh_customize
+from imagesmith.steps.terminate import terminate
+from imagesmith.waiting import Limit, SharedLooks, StillWaiting, Waits, in_thread
+
+StepResult = dict[str, str]
+
+
+class Step(StrEnum):
+    """The steps of a target, by the names of their tasks."""
+
+    LAUNCH_VM = "launch_vm"
+    CUSTOMIZE = "customize"
+    SNAPSHOT_IMAGE = "snapshot_image"
+    TERMINATE = "terminate"
+
+
+@dataclass(frozen=True)
+class StepRule:
+    """What a step runs and which key of `time_limits` bounds it; `bound_by_build`: by the build's limit as well."""
+
+    run: Callable[[TargetContext], Awaitable[StepResult]]
+    limit: str
+    bound_by_build: bool = True
+
+
+STEPS: dict[Step, StepRule] = {
+    Step.LAUNCH_VM: StepRule(launch_vm, "launch"),
+    Step.CUSTOMIZE: StepRule(ssh_customize, "customize"),
+    Step.SNAPSHOT_IMAGE: StepRule(snapshot_image, "save"),
+    Step.TERMINATE: StepRule(terminate, "terminate", bound_by_build=False),
+}
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """What every step of this process shares."""
+
+    catalog: Catalog
+    secret: bytes
+
+
+async def run_step(
+    step: Step,
+    build_id: str,
+    *,
+    cloud: Cloud,
+    looks: SharedLooks,
+    deployment: Deployment,
+    emit: Callable[[str], None],
+    patience_s: float | None,
+) -> StepResult:
+    """The step's small result; raises StillWaiting when `patience_s` ends first, and the step's error when it fails.
+
+    An error that nobody can wait out fails the target at once; a Transient one leaves it to the next try.
+    """
+    catalog = deployment.catalog
+    build = await in_thread(catalog.build, build_id)
+    plan = Plan.model_validate(build.plan)
+    if cloud.name not in plan.targets:
+        raise BuildStateError(f"{cloud.name} was not chosen for build {build_id}")
+    if step is not Step.TERMINATE:
+        await in_thread(_refuse_ended, catalog, build_id, cloud.name)
+    started = await in_thread(catalog.start_step, build_id, cloud.name, step)
+    limit = _limit(step, plan, build, started_at=started.started_at, cloud=cloud.name)
+    context = TargetContext(
+        plan=plan,
+        target=plan.targets[cloud.name],
+        catalog=catalog,
+        cloud=cloud,
+        looks=looks,
+        waits=Waits(limit, patience_s=patience_s),
+        secret=deployment.secret,
+        emit=emit,
+    )
+    try:
+        result = await STEPS[step].run(context)
+    except StillWaiting:
+        raise
+    except ImagesmithError as error:
+        await in_thread(catalog.end_step, build_id, cloud.name, step, error=str(error))
+        if not isinstance(error, Transient) and step is not Step.TERMINATE:
+            await in_thread(catalog.fail_target, build_id, cloud.name, str(error))
+        raise
+    await in_thread(catalog.end_step, build_id, cloud.name, step)
+    return result
+
+
+def _refuse_ended(catalog: Catalog, build_id: str, cloud: str) -> None:
+    target = catalog.target(build_id, cloud)
+    if target.state.ended and target.state is not TargetState.SUCCESSFUL:
+        raise BuildStateError(
+            f"{target.error or f'{cloud}: {target.state}'} (clear the build's begin task to build anew)"
+        )
+
+
+def _limit(step: Step, plan: Plan, build: BuildRecord, *, started_at: datetime, cloud: str) -> Limit:
+    """The step's own limit from its first start on, or what is left of the build's, whichever is less."""
+    rule = STEPS[step]
+    own_s = plan.targets[cloud].time_limits_s[rule.limit]
+    own = Limit(
+        at=started_at + timedelta(seconds=own_s),
+        whose=f"the limit of {format_duration(own_s)} for {step} (time_limits.{rule.limit})",
+    )
+    whole = Limit(
+        at=build.deadline,
+        whose=f"the limit of {format_duration(plan.time_limit_s)} for the build (time_limit)",
+    )
+    return min(own, whole, key=lambda limit: limit.at) if rule.bound_by_build else own
+
+
+def planned_target(catalog: Catalog, dag_id: str, run_id: str, cloud: str) -> tuple[str, PlannedTarget | None]:
+    """The build's id and the target's plan, None for a cloud not chosen; raises BuildStateError without a build."""
+    build = catalog.find_build(dag_id, run_id)
+    if build is None:
+        raise BuildStateError(f"{dag_id}: run {run_id} has no build in the catalog; clear its begin task")
+    return build.build_id, Plan.model_validate(build.plan).targets.get(cloud)

@@ -1,0 +1,109 @@
+"""SnapshotImage: the customized instance saved as a new image, tagged, and available."""
+
+from __future__ import annotations
+
+from imagesmith.catalog.records import TargetRecord
+from imagesmith.core import Image, ImageState, InstanceState, SaveRequest, TargetState
+from imagesmith.errors import BuildStateError, InstanceLost, SaveFailed
+from imagesmith.steps.context import TargetContext
+from imagesmith.waiting import in_thread
+
+IMAGE_LOOKS_S = (1, 1, 2, 3, 5)
+STOP_LOOKS_S = (0.5, 1, 2)
+
+
+async def snapshot_image(context: TargetContext) -> dict[str, str]:
+    """Save the instance, or adopt the image that was begun, and wait until it is available; the image's id and name."""
+    build_id = context.plan.build_id
+    row = await in_thread(context.catalog.advance_target, build_id, context.name, TargetState.SAVING)
+    if row.state is TargetState.SUCCESSFUL:
+        return {"image_name": row.image_name}
+    _refuse_uncustomized(context, row)
+    if context.cloud.traits.powers_off:
+        await _stopped(context, row.instance_id or "")
+    image_id = await _save(context, row)
+    await _available(context, image_id)
+    await context.waits.call(
+        f"{context.name}: finish image {image_id}",
+        context.cloud.finish_image,
+        image_id,
+        tags=_image_tags(context, row),
+        public=context.target.public,
+    )
+    await in_thread(context.catalog.image_available, context.name, image_id)
+    await in_thread(context.catalog.advance_target, build_id, context.name, TargetState.SUCCESSFUL)
+    context.emit(f"{context.name}: image {image_id} ({row.image_name}) is available")
+    return {"image_id": image_id, "image_name": row.image_name, "source_image_id": row.source_image_id or ""}
+
+
+def _refuse_uncustomized(context: TargetContext, row: TargetRecord) -> None:
+    """Clearing this task alone launches anew but does not customize: such an instance is never saved."""
+    if not row.instance_id or row.customized_instance_id != row.instance_id:
+        raise BuildStateError(
+            f"{context.name}: instance {row.instance_id or '(none)'} was not customized by this build; "
+            "clear the customize task as well"
+        )
+
+
+async def _stopped(context: TargetContext, instance_id: str) -> None:
+    async def look() -> bool | None:
+        instance = await context.looks.instance(instance_id)
+        if instance.state is InstanceState.STOPPED:
+            return True
+        if instance.state in (InstanceState.GONE, InstanceState.FAILED):
+            raise InstanceLost(
+                f"{context.name}: instance {instance_id} is {instance.state} before its image was saved: "
+                f"{instance.reason or 'no reason given'}; build again"
+            )
+        if instance.state is InstanceState.RUNNING:
+            raise BuildStateError(
+                f"{context.name}: instance {instance_id} was started after its clean-up and may hold new host keys; "
+                "clear the build's first task to build anew"
+            )
+        return None
+
+    await context.waits.until(look, f"{context.name}: wait until {instance_id} is stopped", every_s=STOP_LOOKS_S)
+
+
+def _image_tags(context: TargetContext, row: TargetRecord) -> dict[str, str]:
+    return {"Name": row.image_name, **context.tags(row)}
+
+
+async def _save(context: TargetContext, row: TargetRecord) -> str:
+    request = SaveRequest(
+        name=row.image_name,
+        build_id=context.plan.build_id,
+        instance_id=row.instance_id or "",
+        description=f"{context.plan.generator} {context.plan.version} from {row.source_image_id}",
+        tags=_image_tags(context, row),
+    )
+    ledger = context.catalog.ledger(context.plan.build_id, context.name)
+    image_id = await context.waits.call(
+        f"{context.name}: save {request.instance_id} as {request.name}", context.cloud.save, request, ledger
+    )
+    await in_thread(
+        context.catalog.record_image,
+        context.plan.build_id,
+        context.name,
+        image_id=image_id,
+        name=row.image_name,
+        public=context.target.public,
+    )
+    context.emit(f"{context.name}: image {image_id} ({row.image_name}) is being saved")
+    return image_id
+
+
+async def _available(context: TargetContext, image_id: str) -> Image:
+    async def look() -> Image | None:
+        image = await context.looks.image(image_id)
+        if image.state is ImageState.AVAILABLE:
+            return image
+        if image.state in (ImageState.FAILED, ImageState.GONE):
+            raise SaveFailed(
+                f"{context.name}: image {image_id} is {image.state} instead of available: "
+                f"{image.reason or 'the cloud gives no reason'}; the instance is removed, build again"
+            )
+        return None
+
+    what = f"{context.name}: wait until image {image_id} is available"
+    return await context.waits.until(look, what, every_s=IMAGE_LOOKS_S)

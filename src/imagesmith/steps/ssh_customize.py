@@ -1,0 +1,277 @@
+"""SSHCustomize: the generator's scripts run once on the instance, and no trace of the build left on its disk.
+
+The scripts run detached (`remote.sh`), so everything here may be cut off and entered again: at a lost connection, in
+another process, after a reboot that a script asked for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+
+from imagesmith import settings
+from imagesmith.catalog.records import TargetRecord
+from imagesmith.core import InstanceState, TargetState
+from imagesmith.errors import (
+    BuildStateError,
+    ConnectionLost,
+    DefinitionError,
+    HostKeyMismatch,
+    InstanceLost,
+    ScriptError,
+    TimeLimitExceeded,
+)
+from imagesmith.plan import PlannedScript
+from imagesmith.ssh import KeyRefused, Remote, RunState, connect
+from imagesmith.steps.context import TargetContext
+from imagesmith.steps.output import OutputLines
+from imagesmith.waiting import StillWaiting, in_thread
+
+log = logging.getLogger(__name__)
+
+CLEAN_UP = "clean-up.sh"
+RECONNECT_S = 1.0
+# After this many connections that failed in a row the cloud is asked whether the instance still lives.
+ALIVE_LOOK_EVERY = 5
+CLOUD_INIT_LOOK_S = 2.0
+# How often the read offset is written to the catalog: what a killed process may emit a second time.
+SAVE_OFFSET_S = 1.0
+STOPPED_LOOKS_S = (0.5, 1, 1, 2)
+ENDING_LOOK_S = 1.0
+
+
+async def ssh_customize(context: TargetContext) -> dict[str, str]:
+    """Run what is left of the scripts and of the clean-up; the id of the instance that is ready to be saved."""
+    build_id = context.plan.build_id
+    row = await in_thread(context.catalog.advance_target, build_id, context.name, TargetState.CUSTOMIZING)
+    if row.state is TargetState.SUCCESSFUL or (row.instance_id and row.customized_instance_id == row.instance_id):
+        return {"instance_id": row.instance_id or ""}
+    if not row.instance_id:
+        raise BuildStateError(f"{context.name}: this build has no instance; clear its launch_vm task as well")
+    failures = 0
+    while not await _cleaned(context):
+        try:
+            async with connect(context.login(row), build_id) as remote:
+                failures = 0
+                await _work(context, remote)
+        except ConnectionLost as error:
+            failures += 1
+            await _after_loss(context, error, failures)
+    await context.update(customized_instance_id=row.instance_id)
+    context.emit(f"{context.name}: instance {row.instance_id} is customized and clean")
+    return {"instance_id": row.instance_id}
+
+
+async def _work(context: TargetContext, remote: Remote) -> None:
+    """Everything that is left to do on the instance, over one connection."""
+    row = await context.row()
+    if not row.cleanup_started_at:
+        await _ready(context, remote)
+        if row.script_index == 0 and row.output_offset == 0:
+            await _place_files(context, remote)
+        for index in range(row.script_index, len(context.plan.scripts)):
+            await _run_script(context, remote, index)
+    await _clean_up(context, remote)
+
+
+async def _ready(context: TargetContext, remote: Remote) -> None:
+    """Wait for the end of cloud-init, and see that the clean-up will be able to become root."""
+    what = f"{context.name}: wait for the end of cloud-init"
+    while (seen := await remote.look())["cloud_init"] == "running":
+        await context.waits.pause(CLOUD_INIT_LOOK_S, what)
+    if seen["cloud_init"] == "error":
+        context.emit(
+            f"{context.name}: WARNING: cloud-init ended with an error; see `cloud-init status --long` in the image"
+        )
+    if seen["root"] != "yes":
+        raise DefinitionError(
+            f"{context.name}: {context.target.ssh_username} can't become root without a password, which the clean-up "
+            f"needs; set ssh_username in include/generators/{context.plan.generator}.yaml to root or a sudoer"
+        )
+
+
+async def _place_files(context: TargetContext, remote: Remote) -> None:
+    for file in context.plan.files:
+        await remote.place(file.path, file.content)
+        context.emit(f"{context.name}: {file.name} placed at {file.path}")
+
+
+async def _run_script(context: TargetContext, remote: Remote, index: int) -> None:
+    script = context.plan.scripts[index]
+    file_name = f"script-{index}"
+    state = await remote.status(file_name)
+    if state.state == "absent":
+        await _refuse_lost_start(context, script)
+        await remote.put(file_name, script.text.encode())
+        context.emit(f"{context.name}: {script.name} starts")
+    # A start that was cut off is made good, one that happened is left alone: `remote.sh` knows which.
+    await remote.start(file_name, environment=context.plan.environment(context.name))
+    state = await _follow(context, remote, file_name, script)
+    _judge(context, script, state, (await context.row()).output_tail)
+    if state.state == "rebooted":
+        context.emit(f"{context.name}: {script.name} restarted the machine, which is fine")
+    await context.update(script_index=index + 1, output_offset=0)
+    context.emit(f"{context.name}: {script.name} ended well")
+
+
+async def _refuse_lost_start(context: TargetContext, script: PlannedScript) -> None:
+    """A script that had begun and of which the machine knows nothing must not run a second time."""
+    if (await context.row()).output_offset > 0:
+        raise ScriptError(
+            f"{context.name}: {script.name} had started, but its files on the instance are gone; does it remove "
+            "or replace the SSH user's home directory?"
+        )
+
+
+async def _follow(context: TargetContext, remote: Remote, file_name: str, script: PlannedScript) -> RunState:
+    """Emit the script's output until it ends; what became of it."""
+    row = await context.row()
+    lines = OutputLines(context.emit, offset=row.output_offset, tail=row.output_tail)
+    what = f"{context.name}: run {script.name}"
+    while True:
+        try:
+            await _stream(context, remote, file_name, lines)
+        except TimeLimitExceeded as error:
+            raise TimeLimitExceeded(f"{error}; the last it printed:\n{lines.tail[-1000:]}") from error
+        state = await remote.status(file_name)
+        if state.state != "running" and lines.offset >= state.size:
+            return state
+        if state.state != "running":
+            lines.flush()
+            await _save_offset(context, lines)
+            if lines.offset >= state.size:
+                return state
+        await context.waits.pause(ENDING_LOOK_S, what)
+
+
+async def _stream(context: TargetContext, remote: Remote, file_name: str, lines: OutputLines) -> None:
+    """Feed the output to `lines` until the stream ends; StillWaiting and TimeLimitExceeded find the offset saved."""
+    what = f"{context.name}: run {file_name}"
+    start = lines.offset
+    saved_at = asyncio.get_running_loop().time()
+    try:
+        async with contextlib.aclosing(remote.follow(file_name, start)) as stream:
+            while (chunk := await _next_chunk(context, stream, what)) is not None:
+                lines.feed(chunk)
+                if asyncio.get_running_loop().time() - saved_at > SAVE_OFFSET_S:
+                    await _save_offset(context, lines)
+                    saved_at = asyncio.get_running_loop().time()
+    finally:
+        await _save_offset(context, lines)
+
+
+async def _next_chunk(context: TargetContext, stream: AsyncIterator[bytes], what: str) -> bytes | None:
+    context.waits.check(what)
+    left_s = context.waits.patience_left_s()
+    try:
+        return await asyncio.wait_for(anext(stream, None), max(0.05, left_s))
+    except TimeoutError:
+        context.waits.check(what)
+        raise StillWaiting(what) from None
+
+
+async def _save_offset(context: TargetContext, lines: OutputLines) -> None:
+    await context.update(output_offset=lines.offset, output_tail=lines.tail)
+
+
+def _judge(context: TargetContext, script: PlannedScript, state: RunState, tail: str) -> None:
+    """Raise ScriptError unless the script ended well, or ended by the restart it asked for."""
+    if state.state == "rebooted" or (state.state == "done" and state.rc == 0):
+        return
+    if state.state == "done":
+        how = f"exited {state.rc}"
+    else:
+        how = "vanished without an exit code: the machine crashed or ran out of memory, or the script was killed"
+    raise ScriptError(f"{context.name}: {script.name} {how}; the last it printed:\n{tail[-2000:].strip()}")
+
+
+async def _clean_up(context: TargetContext, remote: Remote) -> None:
+    """Start the clean-up, or find it started, and stay with it until it ends; raises ScriptError if it fails."""
+    row = await context.row()
+    if not row.cleanup_started_at:
+        await context.update(cleanup_started_at=datetime.now(UTC))
+        context.emit(f"{context.name}: clean-up starts")
+    if (await remote.status(CLEAN_UP)).state == "absent":
+        await remote.put(CLEAN_UP, (settings.include_dir() / "scripts" / CLEAN_UP).read_bytes())
+    environment = {
+        "IMAGESMITH_PUBLIC_KEY": context.key("login", row.attempt).public,
+        "IMAGESMITH_POWER_OFF": "yes" if context.cloud.traits.powers_off else "no",
+    }
+    await remote.start(CLEAN_UP, environment=environment, as_root=True)
+    await _stay_with_clean_up(context, remote)
+
+
+async def _stay_with_clean_up(context: TargetContext, remote: Remote) -> None:
+    said = b""
+    async with contextlib.aclosing(remote.follow(CLEAN_UP, 0)) as stream:
+        while (chunk := await _next_chunk(context, stream, f"{context.name}: clean up")) is not None:
+            said = (said + chunk)[-4_000:]
+    while True:
+        state = await remote.status(CLEAN_UP)
+        if state.state == "done" and state.rc:
+            raise ScriptError(
+                f"{context.name}: clean-up failed with {state.rc}, so nothing is saved; it said:\n"
+                f"{said.decode(errors='replace').strip()}"
+            )
+        # "absent" on a connection that saw it start: it has removed the build's directory, its last act but power-off.
+        if not context.cloud.traits.powers_off and state.state in ("absent", "done"):
+            return
+        await context.waits.pause(ENDING_LOOK_S, f"{context.name}: wait for the power-off")
+
+
+async def _cleaned(context: TargetContext) -> bool:
+    """True when the clean-up is known to have ended: the machine is off, or (where it stays on) our key refused."""
+    row = await context.row()
+    if not row.cleanup_started_at:
+        return False
+    if not context.cloud.traits.powers_off:
+        return await _key_is_gone(context, row)
+    instance = await context.looks.instance(row.instance_id or "")
+    _refuse_dead(context, instance.state, instance.reason)
+    return instance.state is InstanceState.STOPPED
+
+
+async def _key_is_gone(context: TargetContext, row: TargetRecord) -> bool:
+    try:
+        async with connect(context.login(row), context.plan.build_id):
+            return False
+    except KeyRefused:
+        return True
+    except (ConnectionLost, HostKeyMismatch):
+        # The host keys go with the clean-up: a restarted sshd may show new ones.
+        return False
+
+
+async def _after_loss(context: TargetContext, error: ConnectionLost, failures: int) -> None:
+    """Wait a moment before the next connection, and end the wait when there is nothing left to connect to."""
+    row = await context.row()
+    log.debug("connection lost: %s", error)
+    what = f"{context.name}: reach instance {row.instance_id} again"
+    if row.cleanup_started_at and context.cloud.traits.powers_off:
+        await _wait_until_off_or_back(context, error, failures)
+        return
+    if failures % ALIVE_LOOK_EVERY == 0:
+        instance = await context.looks.instance(row.instance_id or "")
+        _refuse_dead(context, instance.state, instance.reason)
+        if instance.state is InstanceState.STOPPED:
+            raise InstanceLost(
+                f"{context.name}: instance {instance.id} is stopped before its clean-up ({instance.reason or 'no reason'}); "
+                "a script may restart the machine but not power it off"
+            )
+    await context.waits.pause(RECONNECT_S, what, cause=error)
+
+
+async def _wait_until_off_or_back(context: TargetContext, error: ConnectionLost, failures: int) -> None:
+    """While the machine goes down the connection breaks first and `stopped` comes seconds later."""
+    pause_s = STOPPED_LOOKS_S[min(failures - 1, len(STOPPED_LOOKS_S) - 1)]
+    await context.waits.pause(pause_s, f"{context.name}: wait for the power-off", cause=error)
+
+
+def _refuse_dead(context: TargetContext, state: InstanceState, reason: str) -> None:
+    if state in (InstanceState.GONE, InstanceState.FAILED):
+        raise InstanceLost(
+            f"{context.name}: the instance is {state} under the build: {reason or 'no reason given'}; build again"
+        )

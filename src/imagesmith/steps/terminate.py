@@ -1,0 +1,112 @@
+"""Terminate: nothing of a target left on its cloud but a successful image. Runs after every build, however it ended."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from imagesmith.catalog.records import ResourceRecord, TargetRecord
+from imagesmith.core import TAG_CLOUD, Resource, ResourceKind, TargetState
+from imagesmith.steps.context import TargetContext
+from imagesmith.waiting import in_thread
+
+DELETE_LOOKS_S = (1, 1, 2, 2, 3)
+CANCELLED = "the build was cancelled or this target never got to its end"
+PARTS_OF_AN_IMAGE = (ResourceKind.IMAGE, ResourceKind.SNAPSHOT)
+
+
+async def terminate(context: TargetContext) -> dict[str, str]:
+    """End the target and delete all it made, found by tag and by catalog row; how the target ended."""
+    row = await end_target(context)
+    rows = await in_thread(context.catalog.resources, build_id=context.plan.build_id, cloud=context.name)
+    found = await _find(context)
+    await _delete(context, _doomed(row, _union(found, rows)))
+    if unclear := [intent for intent in rows if not intent.resource_id and not _is_among(intent, found)]:
+        await _settle(context, row, unclear)
+    context.emit(f"{context.name}: {row.state}, nothing left on the cloud{_but_the_image(row)}")
+    return {"state": str(row.state)}
+
+
+async def end_target(context: TargetContext) -> TargetRecord:
+    """The target's record in an ended state: one that did not succeed failed by its last error, or was cancelled."""
+    row = await context.row()
+    if row.state.ended:
+        return row
+    steps = await in_thread(context.catalog.steps, context.plan.build_id)
+    errors = [step.error for step in steps if step.cloud == context.name and step.attempt == row.attempt and step.error]
+    state = TargetState.FAILED if errors else TargetState.CANCELLED
+    return await in_thread(
+        context.catalog.fail_target,
+        context.plan.build_id,
+        context.name,
+        errors[-1] if errors else CANCELLED,
+        state=state,
+    )
+
+
+async def _find(context: TargetContext) -> list[Resource]:
+    """The target's resources by tag; two clouds of one account are told apart by the tag of the cloud."""
+    what = f"{context.name}: find what build {context.plan.build_id} made"
+    found = await context.waits.call(what, context.cloud.find_resources, context.plan.build_id)
+    return [resource for resource in found if resource.tags.get(TAG_CLOUD, context.name) == context.name]
+
+
+def _union(found: list[Resource], rows: Iterable[ResourceRecord]) -> list[Resource]:
+    known = {(resource.kind, resource.id) for resource in found}
+    recorded = [
+        Resource(kind=row.kind, id=row.resource_id, name=row.name)
+        for row in rows
+        if row.resource_id and (row.kind, row.resource_id) not in known
+    ]
+    return [*found, *recorded]
+
+
+def _doomed(row: TargetRecord, resources: list[Resource]) -> list[Resource]:
+    """What has to go: everything, except that a successful target keeps its image and the disks behind it."""
+    if row.state is not TargetState.SUCCESSFUL:
+        return resources
+    return [resource for resource in resources if resource.kind not in PARTS_OF_AN_IMAGE]
+
+
+def _is_among(intent: ResourceRecord, found: list[Resource]) -> bool:
+    return any(resource.kind == intent.kind and resource.name == intent.name for resource in found)
+
+
+async def _delete(context: TargetContext, doomed: list[Resource]) -> None:
+    """Delete until the cloud says that each thing is gone, and write that down."""
+    left = doomed
+
+    async def look() -> bool | None:
+        nonlocal left
+        if not left:
+            return True
+        remaining = await in_thread(context.cloud.delete, left)
+        await _record_gone(context, [resource for resource in left if resource not in remaining])
+        left = remaining
+        return True if not left else None
+
+    what = f"{context.name}: delete " + ", ".join(f"{resource.kind} {resource.id}" for resource in doomed)
+    await context.waits.until(look, what, every_s=DELETE_LOOKS_S)
+
+
+async def _record_gone(context: TargetContext, gone: list[Resource]) -> None:
+    ledger = context.catalog.ledger(context.plan.build_id, context.name)
+    for resource in gone:
+        await in_thread(ledger.gone, resource.kind, resource.id)
+        if resource.kind is ResourceKind.IMAGE:
+            await in_thread(context.catalog.image_deleted, context.name, resource.id)
+
+
+async def _settle(context: TargetContext, row: TargetRecord, unclear: list[ResourceRecord]) -> None:
+    """Intents whose call may or may not have reached the cloud: look again once the cloud's listings must show it."""
+    if context.cloud.traits.settle_s:
+        context.emit(
+            f"{context.name}: {len(unclear)} call(s) were cut off; looking again in {context.cloud.traits.settle_s:g} s"
+        )
+        await context.waits.pause(context.cloud.traits.settle_s, f"{context.name}: wait for the cloud's listings")
+    await _delete(context, _doomed(row, await _find(context)))
+    for intent in unclear:
+        await in_thread(context.catalog.abandon_resource, context.plan.build_id, context.name, intent.kind, intent.name)
+
+
+def _but_the_image(row: TargetRecord) -> str:
+    return f" but image {row.image_name}" if row.state is TargetState.SUCCESSFUL else ""

@@ -1,0 +1,179 @@
+"""Waiting: the one place that sleeps.
+
+A step is a coroutine that can be entered again at any time, so a wait may give up its process: in a worker it has
+`patience_s`, and when that is used up it raises `StillWaiting`; the step is then entered again where waiting is cheap.
+Limits are wall-clock times, because they outlive processes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Generic, ParamSpec, TypeVar
+
+from imagesmith.core import Cloud, Image, Instance
+from imagesmith.errors import TimeLimitExceeded, Transient
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+BACKOFF_FIRST_S = 1.0
+BACKOFF_MOST_S = 30.0
+
+
+class StillWaiting(Exception):
+    """The patience of this process is used up; the step is to be entered again elsewhere."""
+
+
+@dataclass(frozen=True)
+class Limit:
+    """A moment that a step may not pass, and whose limit that is, for the message."""
+
+    at: datetime
+    whose: str
+
+    def left_s(self) -> float:
+        """Seconds until the moment; negative afterwards."""
+        return (self.at - datetime.now(UTC)).total_seconds()
+
+
+class Waits:
+    """How one step waits: until its limit, and in a worker no longer than its patience."""
+
+    def __init__(self, limit: Limit, *, patience_s: float | None) -> None:
+        self._limit = limit
+        self._patience_ends = None if patience_s is None else _now() + patience_s
+
+    def left_s(self) -> float:
+        """Seconds until the step's limit."""
+        return self._limit.left_s()
+
+    def patience_left_s(self) -> float:
+        """Seconds this process may still wait, no more than the limit leaves."""
+        if self._patience_ends is None:
+            return self.left_s()
+        return min(self._patience_ends - _now(), self.left_s())
+
+    async def pause(self, seconds: float, what: str, *, cause: BaseException | None = None) -> None:
+        """Sleep; raises TimeLimitExceeded when `what` has no time left, StillWaiting when our patience ends."""
+        self.check(what, cause=cause)
+        if self._patience_ends is not None and _now() + seconds > self._patience_ends:
+            raise StillWaiting(what)
+        await asyncio.sleep(max(0.0, min(seconds, self.left_s())))
+
+    def check(self, what: str, *, cause: BaseException | None = None) -> None:
+        """Raises TimeLimitExceeded when the limit has passed."""
+        if self.left_s() <= 0:
+            last = f"; the last trouble was: {cause}" if cause else ""
+            raise TimeLimitExceeded(f"{what}: {self._limit.whose} is used up{last}") from cause
+
+    async def until(self, look: Callable[[], Awaitable[T | None]], what: str, *, every_s: Iterable[float]) -> T:
+        """The first answer of `look` that is not None; it is asked after each pause of `every_s`, whose last repeats.
+
+        A Transient error of `look` is waited out with growing pauses. Raises TimeLimitExceeded, StillWaiting.
+        """
+        pauses = _last_repeats(every_s)
+        failures = 0
+        while True:
+            cause: Transient | None = None
+            try:
+                found = await look()
+                failures = 0
+            except Transient as error:
+                found, cause = None, error
+                failures += 1
+            if found is not None:
+                return found
+            await self.pause(_backoff_s(failures) if cause else next(pauses), what, cause=cause)
+
+    async def call(self, what: str, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """A blocking call's answer, made in a thread and made again after a Transient error until the limit.
+
+        The call runs to its end even when the task around it is cancelled, so no effect goes unrecorded.
+        """
+        failures = 0
+        while True:
+            try:
+                return await in_thread(function, *args, **kwargs)
+            except Transient as error:
+                failures += 1
+                await self.pause(_backoff_s(failures), what, cause=error)
+
+
+async def in_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """The answer of a blocking call made in a thread; a cancelled caller still waits for its end."""
+    work = asyncio.ensure_future(asyncio.to_thread(function, *args, **kwargs))
+    try:
+        return await asyncio.shield(work)
+    except asyncio.CancelledError:
+        await asyncio.wait([work])
+        raise
+
+
+class SharedLooks:
+    """One cloud account's instances and images, asked for together: all looks wanted within a moment are one call.
+
+    Waiters that share an object must share an event loop.
+    """
+
+    def __init__(self, cloud: Cloud, *, gather_s: float = 0.05) -> None:
+        self._instances = _Batch(cloud.observe_instances, gather_s)
+        self._images = _Batch(cloud.observe_images, gather_s)
+
+    async def instance(self, instance_id: str) -> Instance:
+        """The instance as the cloud sees it now."""
+        return await self._instances.ask(instance_id)
+
+    async def image(self, image_id: str) -> Image:
+        """The image as the cloud sees it now."""
+        return await self._images.ask(image_id)
+
+
+class _Batch(Generic[T]):
+    """Questions about ids gathered for `gather_s`, then asked in one call in a thread."""
+
+    def __init__(self, ask_all: Callable[[list[str]], dict[str, T]], gather_s: float) -> None:
+        self._ask_all = ask_all
+        self._gather_s = gather_s
+        self._wanted: dict[str, asyncio.Future[T]] = {}
+
+    async def ask(self, key: str) -> T:
+        if not self._wanted:
+            self._asking = asyncio.get_running_loop().create_task(self._ask_soon())
+        future = self._wanted.setdefault(key, asyncio.get_running_loop().create_future())
+        return await asyncio.shield(future)
+
+    async def _ask_soon(self) -> None:
+        await asyncio.sleep(self._gather_s)
+        wanted, self._wanted = self._wanted, {}
+        try:
+            answers = await in_thread(self._ask_all, list(wanted))
+        except Exception as error:  # noqa: BLE001  (handed on whole to everybody who asked)
+            for future in wanted.values():
+                future.set_exception(error)
+                future.exception()
+            return
+        for key, future in wanted.items():
+            future.set_result(answers[key])
+
+
+def _last_repeats(pauses: Iterable[float]) -> Iterator[float]:
+    last = 1.0
+    for last in pauses:
+        yield last
+    while True:
+        yield last
+
+
+def _backoff_s(failures: int) -> float:
+    """A pause that doubles up to `BACKOFF_MOST_S`, with full jitter on its upper half so that callers spread."""
+    most = min(BACKOFF_MOST_S, BACKOFF_FIRST_S * 2 ** min(failures - 1, 10))
+    return random.uniform(most / 2, most)
+
+
+def _now() -> float:
+    return time.monotonic()
