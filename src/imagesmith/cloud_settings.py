@@ -43,9 +43,7 @@ def _cidr(value: str) -> str:
     try:
         network = ipaddress.ip_network(value)
     except ValueError as error:
-        raise mistake(
-            f"{value!r} is neither auto nor a network: {error}", "write e.g. 192.0.2.0/24"
-        ) from None
+        raise mistake(f"{value!r} is neither auto nor a network: {error}", "write e.g. 192.0.2.0/24") from None
     if network.prefixlen == 0:
         raise mistake("opens SSH to the whole internet", "name the network the workers are in, or auto")
     return str(network)
@@ -54,7 +52,7 @@ def _cidr(value: str) -> str:
 def _url(value: str) -> str:
     if not re.fullmatch(r"https?://[^\s/@?#]+(/[^\s?#@]*)?", value):
         raise mistake(
-            f"{value!r} is not a plain http(s) URL",
+            "is not a plain http(s) URL",
             "write https://host:port; a user name or password belongs in the connection",
         )
     return value.rstrip("/")
@@ -226,9 +224,7 @@ def _without_secrets(name: str, value: Mapping[str, Any], *, document: Document)
 
 def _model(name: str, kind: Any, *, document: Document) -> type[CloudSettings] | None:
     if kind is None:
-        document.report(
-            (name, "type"), "is missing", f"add `type:`; the types are: {', '.join(offered_types())}"
-        )
+        document.report((name, "type"), "is missing", f"add `type:`; the types are: {', '.join(offered_types())}")
     elif not isinstance(kind, str):
         document.report((name, "type"), "must be text", f"the types are: {', '.join(offered_types())}")
     elif kind in CLOUD_SETTINGS:

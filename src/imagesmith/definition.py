@@ -49,9 +49,7 @@ def _duration(value: Any) -> int:
 def _schedule(value: str) -> str:
     if value.startswith("@"):
         if value not in SCHEDULE_PRESETS:
-            raise mistake(
-                f"{value!r} is no schedule", f"use {', '.join(SCHEDULE_PRESETS)} or a cron expression"
-            )
+            raise mistake(f"{value!r} is no schedule", f"use {', '.join(SCHEDULE_PRESETS)} or a cron expression")
         return value
     cure = 'write a cron expression of five fields, e.g. "0 3 * * 1", or @weekly'
     if len(value.split()) != 5:
@@ -66,9 +64,7 @@ def _schedule(value: str) -> str:
 
 def _login(value: str) -> str:
     if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_.-]{0,31}", value):
-        raise mistake(
-            f"{value!r} is not a login name", "write the user of the source image, e.g. admin or ubuntu"
-        )
+        raise mistake(f"{value!r} is not a login name", "write the user of the source image, e.g. admin or ubuntu")
     return value
 
 

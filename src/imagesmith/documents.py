@@ -53,9 +53,7 @@ def one_line(text: str, *, limit: int = 255) -> str:
 SomeSection = TypeVar("SomeSection", bound=Section)
 
 
-def read_section(
-    model: type[SomeSection], value: Any, *, document: Document, at: KeyPath
-) -> SomeSection | None:
+def read_section(model: type[SomeSection], value: Any, *, document: Document, at: KeyPath) -> SomeSection | None:
     """The model, or None after a finding in the document for each mistake; the value stands `at` that key."""
     try:
         return model.model_validate(value)

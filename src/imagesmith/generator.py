@@ -106,12 +106,9 @@ class Generator(BaseModel):
             "scripts": [script.sha256 for script in self.scripts],
             "files": {file.path: file.sha256 for file in self.files},
             "parameters": {
-                name: parameter.model_dump(exclude={"description"})
-                for name, parameter in self.parameters.items()
+                name: parameter.model_dump(exclude={"description"}) for name, parameter in self.parameters.items()
             },
-            "clouds": {
-                name: entry.model_dump(exclude={"time_limits"}) for name, entry in self.clouds.items()
-            },
+            "clouds": {name: entry.model_dump(exclude={"time_limits"}) for name, entry in self.clouds.items()},
         }
 
 
@@ -132,9 +129,7 @@ def load_all(include_dir: Path) -> Loaded:
     paths, stray = generator_files(include_dir)
     findings += stray
     for path in paths:
-        generator, found = load_generator(
-            path, read.clouds, include_dir=include_dir, broken_clouds=read.broken
-        )
+        generator, found = load_generator(path, read.clouds, include_dir=include_dir, broken_clouds=read.broken)
         findings += found
         if generator is not None:
             generators[generator.name] = generator
@@ -149,9 +144,7 @@ def generator_files(include_dir: Path) -> tuple[list[Path], list[Finding]]:
         return [], [Finding(shown, 0, "", "there is no such folder", "create it; generators lie in it")]
     visible = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
     stray = [
-        Finding(
-            f"{shown}/{path.name}", 0, "", "files of generators end in .yaml", f"name it {path.stem}.yaml"
-        )
+        Finding(f"{shown}/{path.name}", 0, "", "files of generators end in .yaml", f"name it {path.stem}.yaml")
         for path in visible
         if path.suffix.lower() in (".yml", ".yaml") and path.suffix != ".yaml"
     ]
@@ -231,9 +224,7 @@ def _check_name(path: Path, document: Document) -> None:
         cure = f"write name: {path.stem}, or rename the file to {name}.yaml"
         document.report(("name",), f"{name!r} is not the file's name", cure)
     if not NAME_SHAPE.fullmatch(path.stem):
-        document.report(
-            ("name",), f"{path.stem!r} is not a name for a generator", f"rename the file: {NAME_CURE}"
-        )
+        document.report(("name",), f"{path.stem!r} is not a name for a generator", f"rename the file: {NAME_CURE}")
     elif path.stem in _RESERVED_NAMES or path.stem.startswith("imagesmith-"):
         document.report(("name",), f"{path.stem!r} is kept for Imagesmith's own DAGs", "rename the file")
 
@@ -265,9 +256,7 @@ def _check_clouds(
         if name in clouds:
             _check_entry(document, _mapping(entry), name=name, settings=clouds[name], generator=generator)
         elif name in broken:
-            document.report(
-                ("clouds", name), f"cannot be used: it has mistakes in {FILE_NAME}", "mend those first"
-            )
+            document.report(("clouds", name), f"cannot be used: it has mistakes in {FILE_NAME}", "mend those first")
         else:
             cure = did_you_mean(name, list(clouds), things=f"the clouds in {FILE_NAME} are")
             document.report(("clouds", name), f"is no cloud in {FILE_NAME}", cure)

@@ -52,9 +52,13 @@ def own_problems(value: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
         return
     problem = value_problem(kind, default)
     if problem:
-        yield "default", f"{default!r:.60} {problem}", _TYPE_CURES[kind]
+        yield "default", f"{default!r:.60} {problem}", _cure(kind, problem)
     elif isinstance(choices, list) and choices and default not in choices:
         yield "default", f"{default!r:.60} is not one of the choices", "add it to the choices"
+
+
+def _cure(kind: str, problem: str) -> str:
+    return _TYPE_CURES[kind] if problem.startswith("is not") else "choose a smaller or plainer value"
 
 
 def _choices_problems(kind: str, choices: list[Any]) -> Iterator[tuple[str, str, str]]:
@@ -63,7 +67,7 @@ def _choices_problems(kind: str, choices: list[Any]) -> Iterator[tuple[str, str,
     for choice in choices:
         problem = value_problem(kind, choice)
         if problem:
-            yield "choices", f"{choice!r:.60} {problem}", _TYPE_CURES[kind]
+            yield "choices", f"{choice!r:.60} {problem}", _cure(kind, problem)
     if len({repr(choice) for choice in choices}) < len(choices):
         yield "choices", "a value stands there twice", "list each value once"
 
@@ -121,9 +125,7 @@ def accept(name: str, parameter: Parameter, value: object) -> Value:
     if problem:
         raise DefinitionError(f"parameter {name}: {value!r:.60} {problem}; give a {parameter.type}")
     if parameter.choices and value not in parameter.choices:
-        raise DefinitionError(
-            f"parameter {name}: {value!r:.60} is not one of the choices; use {_or(parameter)}"
-        )
+        raise DefinitionError(f"parameter {name}: {value!r:.60} is not one of the choices; use {_or(parameter)}")
     assert isinstance(value, str | int | float | bool)
     return value
 

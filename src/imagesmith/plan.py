@@ -149,10 +149,7 @@ def freeze(
         parameters=_accepted(generator, parameters or {}),
         created=created,
         time_limit_s=generator.time_limit_s,
-        targets={
-            name: _target(generator, name, clouds=clouds, build_id=build_id, created=created)
-            for name in names
-        },
+        targets={name: _target(generator, name, clouds=clouds, build_id=build_id, created=created) for name in names},
     )
 
 
@@ -211,8 +208,7 @@ def _accepted(generator: Generator, given: Mapping[str, object]) -> dict[str, Va
 
 def _planned_scripts(generator: Generator) -> tuple[PlannedScript, ...]:
     return tuple(
-        PlannedScript(name=script.name, text=script.text, sha256=script.sha256)
-        for script in generator.scripts
+        PlannedScript(name=script.name, text=script.text, sha256=script.sha256) for script in generator.scripts
     )
 
 
@@ -237,9 +233,7 @@ def _target(
     created: datetime,
 ) -> PlannedTarget:
     if name not in clouds:
-        raise DefinitionError(
-            f"{generator.name}: cloud {name} is not in include/clouds.yaml; describe it there"
-        )
+        raise DefinitionError(f"{generator.name}: cloud {name} is not in include/clouds.yaml; describe it there")
     entry, settings = generator.clouds[name], clouds[name]
     return PlannedTarget(
         cloud=name,

@@ -126,9 +126,7 @@ def _compose(text: str, document: Document) -> Node | None:
         document.findings.append(Finding(document.file, line, "", message, cure))
         return None
     if root is None:
-        document.findings.append(
-            Finding(document.file, 1, "", "the file is empty", "describe something in it")
-        )
+        document.findings.append(Finding(document.file, 1, "", "the file is empty", "describe something in it"))
     return root
 
 
@@ -157,9 +155,7 @@ def _syntax_finding(error: MarkedYAMLError, file: str) -> Finding:
         return Finding(file, line, "", "the file holds a second document", "write one file for each")
     if "undefined alias" in problem:
         return Finding(file, line, "", problem, "give the value an anchor (&name) before it is used")
-    return Finding(
-        file, line, "", f"not YAML: {problem}", "mend the line; a value with `: ` or `#` needs quotes"
-    )
+    return Finding(file, line, "", f"not YAML: {problem}", "mend the line; a value with `: ` or `#` needs quotes")
 
 
 class _Reader:
@@ -213,9 +209,7 @@ class _Reader:
     def _report_second(self, line: int, path: KeyPath) -> None:
         message = f"the key stands here a second time (first in line {self._document.lines[path]})"
         key = ".".join(map(str, path))
-        self._document.findings.append(
-            Finding(self._document.file, line, key, message, "keep one of the two")
-        )
+        self._document.findings.append(Finding(self._document.file, line, key, message, "keep one of the two"))
 
     def _key(self, node: Node, path: KeyPath) -> str | None:
         if isinstance(node, ScalarNode) and node.tag == f"{_TAG}str":
@@ -234,9 +228,7 @@ class _Reader:
                 continue
             for item in value_node.value if isinstance(value_node, SequenceNode) else [value_node]:
                 if not isinstance(item, MappingNode):
-                    self._document.report(
-                        path, "<< takes mappings only", "name a mapping's anchor: <<: *name"
-                    )
+                    self._document.report(path, "<< takes mappings only", "name a mapping's anchor: <<: *name")
                     continue
                 own_lines = dict(self._document.lines)
                 values: dict[str, Any] = self.value(item, path)
@@ -260,9 +252,7 @@ class _Reader:
         try:
             text.encode()
         except UnicodeEncodeError:  # an escape such as "\ud800"
-            self._document.report(
-                path, "holds half a character, which UTF-8 cannot write", "correct the escape"
-            )
+            self._document.report(path, "holds half a character, which UTF-8 cannot write", "correct the escape")
             return None
         return text
 

@@ -19,9 +19,7 @@ def add_parser(subparsers: Any) -> None:
     parser = subparsers.add_parser(
         "validate", help="report every mistake in generators and clouds.yaml, with line and cure"
     )
-    parser.add_argument(
-        "files", nargs="*", type=Path, metavar="FILE", help="all of include/ if none is given"
-    )
+    parser.add_argument("files", nargs="*", type=Path, metavar="FILE", help="all of include/ if none is given")
     parser.add_argument("--json", action="store_true", help="print the findings as one JSON list")
     parser.set_defaults(func=run)
 
