@@ -65,13 +65,9 @@ class Ec2Cloud(Cloud):
 
     type: ClassVar[str] = "ec2"
     # EC2 promises no limit for its listings to catch up; seconds are usual, and only failures wait it out.
-    traits: ClassVar[Traits] = Traits(
-        host_key_injection=True, powers_off=True, client_token=True, settle_s=30.0
-    )
+    traits: ClassVar[Traits] = Traits(host_key_injection=True, powers_off=True, client_token=True, settle_s=30.0)
 
-    def __init__(
-        self, name: str, client_factory: Callable[[str], Any], settings: Ec2Settings | None = None
-    ) -> None:
+    def __init__(self, name: str, client_factory: Callable[[str], Any], settings: Ec2Settings | None = None) -> None:
         super().__init__(name)
         self.settings = settings or Ec2Settings()
         self._client_factory = client_factory
@@ -108,14 +104,9 @@ class Ec2Cloud(Cloud):
 
     def _no_source(self, query: ImageQuery, documents: Sequence[Mapping[str, Any]]) -> SourceImageNotFound:
         seen = f" (it is {documents[0].get('State')})" if documents else ""
-        hint = (
-            ""
-            if query.id or query.owner
-            else "; without an owner only the account's own images are looked at"
-        )
+        hint = "" if query.id or query.owner else "; without an owner only the account's own images are looked at"
         return SourceImageNotFound(
-            f"{self.name}: image {query} not found{seen}; "
-            f"check source_image of {self.name} in the generator{hint}"
+            f"{self.name}: image {query} not found{seen}; check source_image of {self.name} in the generator{hint}"
         )
 
     def find_image_named(self, name: str) -> Resource | None:
@@ -126,9 +117,7 @@ class Ec2Cloud(Cloud):
     def _image_named(self, name: str) -> dict[str, Any] | None:
         by_name = [{"Name": "name", "Values": [name]}]
         tried = f"look for an image named {name}"
-        found = pages(
-            self._ask, tried, method="describe_images", key="Images", Owners=["self"], Filters=by_name
-        )
+        found = pages(self._ask, tried, method="describe_images", key="Images", Owners=["self"], Filters=by_name)
         return next((document for document in found if document.get("Name") == name), None)
 
     def launch(self, request: LaunchRequest, ledger: Ledger) -> str:
@@ -168,9 +157,7 @@ class Ec2Cloud(Cloud):
         ledger.made(ResourceKind.KEY_PAIR, request.name, made["KeyPairId"])
         return is_new
 
-    def _ensure_group(
-        self, request: LaunchRequest, ledger: Ledger, *, tags: Mapping[str, str]
-    ) -> tuple[str, bool]:
+    def _ensure_group(self, request: LaunchRequest, ledger: Ledger, *, tags: Mapping[str, str]) -> tuple[str, bool]:
         cidr = self._ssh_cidr()
         network = self._vpc()
         ledger.intend(ResourceKind.SECURITY_GROUP, request.name)
@@ -219,9 +206,7 @@ class Ec2Cloud(Cloud):
         if not self.settings.subnet_id:
             return {}
         subnet_id = self.settings.subnet_id
-        subnets = self._ask(f"look up subnet {subnet_id}", "describe_subnets", SubnetIds=[subnet_id])[
-            "Subnets"
-        ]
+        subnets = self._ask(f"look up subnet {subnet_id}", "describe_subnets", SubnetIds=[subnet_id])["Subnets"]
         return {"VpcId": subnets[0]["VpcId"]}
 
     def _ssh_cidr(self) -> str:
@@ -249,9 +234,7 @@ class Ec2Cloud(Cloud):
             reply = self._ask(tried, "run_instances", special=WHEN_LAUNCHING, **arguments)
         except ImagesmithError as error:
             # The token is known with other arguments: an earlier try went through, a setting changed since.
-            adopted = refusal(error) == "IdempotentParameterMismatch" and self._instance_launched(
-                request.name
-            )
+            adopted = refusal(error) == "IdempotentParameterMismatch" and self._instance_launched(request.name)
             if not adopted:
                 raise
             return adopted
@@ -269,10 +252,7 @@ class Ec2Cloud(Cloud):
 
     def observe_instances(self, instance_ids: Sequence[str]) -> dict[str, Instance]:
         """One look at many instances, a call per hundred; one the cloud does not know is GONE."""
-        seen = {
-            id_: Instance(id_, InstanceState.GONE, reason="the cloud does not know it")
-            for id_ in instance_ids
-        }
+        seen = {id_: Instance(id_, InstanceState.GONE, reason="the cloud does not know it") for id_ in instance_ids}
         for some in chunks(instance_ids):
             # By filter, as one unknown id among `InstanceIds` makes the whole call fail.
             reservations = pages(
@@ -362,9 +342,7 @@ class Ec2Cloud(Cloud):
         if document is None or document.get("State") != "available":
             document = next(self._image_documents([image_id]), None)
         if document is None:
-            raise SaveFailed(
-                f"{self.name}: image {image_id} is gone; somebody deleted it; start the build again"
-            )
+            raise SaveFailed(f"{self.name}: image {image_id} is gone; somebody deleted it; start the build again")
         missing = dict(tags.items() - tags_of(document).items())
         if missing:
             things = [image_id, *image_of(document).snapshot_ids]

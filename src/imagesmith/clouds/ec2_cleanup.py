@@ -81,14 +81,10 @@ class Inventory:
     def of_build(self, build_id: str) -> list[Resource]:
         """All of one build: a single call lists every kind, one more tells which instances have ended."""
         by_tag = [{"Name": f"tag:{TAG_BUILD}", "Values": [build_id]}]
-        rows = pages(
-            self._ask, f"list what build {build_id} made", method="describe_tags", key="Tags", Filters=by_tag
-        )
+        rows = pages(self._ask, f"list what build {build_id} made", method="describe_tags", key="Tags", Filters=by_tag)
         found = resources_of(rows)
         unsure = [r.id for r in found if r.kind is ResourceKind.INSTANCE and r.id not in self._ended]
-        alive = (
-            {instance.id: instance for instance in self._instances("instance-id", unsure)} if unsure else {}
-        )
+        alive = {instance.id: instance for instance in self._instances("instance-id", unsure)} if unsure else {}
         others = [resource for resource in found if resource.kind is not ResourceKind.INSTANCE]
         return [*alive.values(), *others]
 
@@ -117,9 +113,7 @@ class Inventory:
                 key="Reservations",
                 Filters=[{"Name": filter_name, "Values": some}],
             )
-            found += [
-                resource_of(ResourceKind.INSTANCE, document) for document in instance_documents(reservations)
-            ]
+            found += [resource_of(ResourceKind.INSTANCE, document) for document in instance_documents(reservations)]
         return [instance for instance in found if instance.state not in ENDED]
 
 
@@ -195,11 +189,7 @@ class Deletion:
                 # One that is unknown or protected spoils the call for all: ask for each alone.
                 changes = None
             for instance in (i for i in instances if i.id in some):
-                own = (
-                    changes
-                    if changes is not None
-                    else self._try(instance, partial(self._terminate, [instance.id]))
-                )
+                own = changes if changes is not None else self._try(instance, partial(self._terminate, [instance.id]))
                 self._note(instance, own)
 
     def _terminate(self, ids: Sequence[str]) -> dict[str, str]:

@@ -33,9 +33,7 @@ class Meaning:
 
 
 _CREDENTIALS = Meaning(CredentialsRefused, "check the Airflow connection {cloud}")
-_PERMISSION = Meaning(
-    CredentialsRefused, "give the account of the Airflow connection {cloud} this permission"
-)
+_PERMISSION = Meaning(CredentialsRefused, "give the account of the Airflow connection {cloud} this permission")
 _BUSY = Meaning(CloudBusy, "it is tried again")
 _UNREACHED = Meaning(
     CloudBusy,
@@ -114,27 +112,17 @@ MEANINGS: Mapping[str, Meaning] = {code: meaning for meaning, codes in _MEANINGS
 
 # The same code means something else to some calls.
 WHEN_LAUNCHING: Mapping[str, Meaning] = {
-    "InvalidParameterValue": Meaning(
-        LaunchRefused, "check what the generator and include/clouds.yaml say of {cloud}"
-    ),
+    "InvalidParameterValue": Meaning(LaunchRefused, "check what the generator and include/clouds.yaml say of {cloud}"),
     "InvalidParameterCombination": Meaning(
         LaunchRefused, "check what the generator and include/clouds.yaml say of {cloud}"
     ),
     "InvalidKeyPair.NotFound": Meaning(LaunchRefused, "somebody deleted the key pair; start the build again"),
-    "InvalidGroup.NotFound": Meaning(
-        LaunchRefused, "somebody deleted the security group; start the build again"
-    ),
-    "InvalidUserData.Malformed": Meaning(
-        LaunchRefused, "shorten what user data carries; the cloud takes 16 KiB"
-    ),
+    "InvalidGroup.NotFound": Meaning(LaunchRefused, "somebody deleted the security group; start the build again"),
+    "InvalidUserData.Malformed": Meaning(LaunchRefused, "shorten what user data carries; the cloud takes 16 KiB"),
 }
 WHEN_SAVING: Mapping[str, Meaning] = {
-    "InvalidAMIID.NotFound": Meaning(
-        SaveFailed, "somebody deleted the image while it was saved; build again"
-    ),
-    "InvalidAMIID.Unavailable": Meaning(
-        SaveFailed, "somebody deleted the image while it was saved; build again"
-    ),
+    "InvalidAMIID.NotFound": Meaning(SaveFailed, "somebody deleted the image while it was saved; build again"),
+    "InvalidAMIID.Unavailable": Meaning(SaveFailed, "somebody deleted the image while it was saved; build again"),
     "OperationNotPermitted": Meaning(
         CloudError, "allow public images on the account (block public access for AMIs), or set public: false"
     ),

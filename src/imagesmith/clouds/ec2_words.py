@@ -176,10 +176,7 @@ def resource_of(kind: ResourceKind, document: Mapping[str, Any]) -> Resource:
     return Resource(
         kind,
         document[_ID_KEYS[kind]],
-        name=document.get("Name")
-        or document.get("KeyName")
-        or document.get("GroupName")
-        or tags.get("Name", ""),
+        name=document.get("Name") or document.get("KeyName") or document.get("GroupName") or tags.get("Name", ""),
         tags=tags,
         created=utc(created),
         state=str(state.get("Name", "") if isinstance(state, Mapping) else state),
@@ -200,9 +197,7 @@ def root_disk(image: Mapping[str, Any], disk_gib: int | None) -> list[dict[str, 
     """The mapping of the root disk: of the wanted size, gone with its instance; none if the image's does."""
     device = image.get("RootDeviceName") or "/dev/xvda"
     mappings = image.get("BlockDeviceMappings", [])
-    disks: dict[str, dict[str, Any]] = {
-        m["DeviceName"]: m.get("Ebs", {}) for m in mappings if "DeviceName" in m
-    }
+    disks: dict[str, dict[str, Any]] = {m["DeviceName"]: m.get("Ebs", {}) for m in mappings if "DeviceName" in m}
     if disk_gib is None and disks.get(device, {}).get("DeleteOnTermination"):
         return []
     size = {} if disk_gib is None else {"VolumeSize": disk_gib}

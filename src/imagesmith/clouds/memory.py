@@ -44,6 +44,8 @@ SOURCE_IMAGES = (
     ("image-trap", "base-20991231", "stranger"),
 )
 OWN = "self"
+ANY = "*"
+UNKNOWN_TYPE = "no.such.type"  # the one instance type this cloud has not
 
 
 @dataclass
@@ -58,7 +60,7 @@ class Timing:
 
 @dataclass
 class Fault:
-    """What the next `times` calls of a method raise: a name in errors.py, before or after the effect."""
+    """What the next `times` calls of a method, or of ANY, raise: a name in errors.py, before or after the effect."""
 
     method: str
     error: str = "CloudBusy"
@@ -124,9 +126,7 @@ class World:
         }
         return cls(things=things)
 
-    def add(
-        self, kind: ResourceKind, name: str, *, tags: Mapping[str, str], now: float, **more: Any
-    ) -> Thing:
+    def add(self, kind: ResourceKind, name: str, *, tags: Mapping[str, str], now: float, **more: Any) -> Thing:
         """A new thing with an id of its own."""
         self.made += 1
         thing = Thing(
@@ -167,9 +167,7 @@ class MemoryCloud(Cloud):
     """
 
     type: ClassVar[str] = "memory"
-    traits: ClassVar[Traits] = Traits(
-        host_key_injection=True, powers_off=True, client_token=False, settle_s=0.0
-    )
+    traits: ClassVar[Traits] = Traits(host_key_injection=True, powers_off=True, client_token=False, settle_s=0.0)
 
     def __init__(
         self,
@@ -251,8 +249,7 @@ class MemoryCloud(Cloud):
                 found = [i for i in images if fnmatchcase(i.name, query.name) and i.owner == owner]
             if not found:
                 raise errors.SourceImageNotFound(
-                    f"{self.name}: image {query} not found; "
-                    f"check source_image of {self.name} in the generator"
+                    f"{self.name}: image {query} not found; check source_image of {self.name} in the generator"
                 )
             newest = max(found, key=lambda image: (image.created, image.id))
             return SourceImage(newest.id, newest.name, _iso(newest.created))
@@ -271,6 +268,11 @@ class MemoryCloud(Cloud):
                     f"{self.name}: image {request.source_image_id} not found; "
                     f"check source_image of {self.name} in the generator"
                 )
+            if request.instance_type == UNKNOWN_TYPE:
+                raise errors.DefinitionError(
+                    f"{self.name}: there is no instance type {request.instance_type}; "
+                    f"check instance_type of {self.name} in the generator"
+                )
             tags = self._tags(request.build_id, request.tags)
             for kind in (ResourceKind.KEY_PAIR, ResourceKind.SECURITY_GROUP):
                 ledger.intend(kind, request.name)
@@ -279,9 +281,7 @@ class MemoryCloud(Cloud):
                 )
                 ledger.made(kind, request.name, thing.id)
             ledger.intend(ResourceKind.INSTANCE, request.name)
-            instance = world.named(ResourceKind.INSTANCE, request.name) or self._boot(
-                world, request, tags=tags
-            )
+            instance = world.named(ResourceKind.INSTANCE, request.name) or self._boot(world, request, tags=tags)
             instance_id = self._not_ending(instance)
         # The ledger hears it only after the fault of a lost answer had its chance, as with any cloud.
         ledger.made(ResourceKind.INSTANCE, request.name, instance_id)
@@ -315,9 +315,7 @@ class MemoryCloud(Cloud):
         """One look at many instances; one the cloud does not know is GONE."""
         with self._call("observe_instances") as world:
             blind = _blind(world)
-            return {
-                id_: self._instance(id_, None if blind else world.things.get(id_)) for id_ in instance_ids
-            }
+            return {id_: self._instance(id_, None if blind else world.things.get(id_)) for id_ in instance_ids}
 
     def _instance(self, instance_id: str, thing: Thing | None) -> Instance:
         if thing is None:
@@ -442,18 +440,18 @@ class MemoryCloud(Cloud):
                 raise errors.CredentialsRefused(
                     f"{self.name}: {method}: refused; check the Airflow connection {self.name}"
                 )
-            fault = next((f for f in world.faults if f.method == method and f.times > 0), None)
+            fault = next((f for f in world.faults if f.method in (method, ANY) and f.times > 0), None)
             if fault is not None:
                 fault.times -= 1
             if fault is not None and not fault.after_effect:
-                raise self._error(fault)
+                raise self._error(method, fault)
             yield world
             if fault is not None:
-                raise self._error(fault)
+                raise self._error(method, fault)
 
-    def _error(self, fault: Fault) -> errors.ImagesmithError:
+    def _error(self, method: str, fault: Fault) -> errors.ImagesmithError:
         kind: type[errors.ImagesmithError] = getattr(errors, fault.error)
-        return kind(f"{self.name}: {fault.method}: {fault.message}")
+        return kind(f"{self.name}: {method}: {fault.message}")
 
 
 _ENDING = "ending"
@@ -498,9 +496,7 @@ def _hangs(world: World, thing: Thing) -> bool:
         return thing.on in world.things
     if thing.kind in (ResourceKind.VOLUME, ResourceKind.SECURITY_GROUP):
         instances = world.of_kind(ResourceKind.INSTANCE)
-        return any(
-            thing.on in (instance.id, instance.name) and not _ended(instance) for instance in instances
-        )
+        return any(thing.on in (instance.id, instance.name) and not _ended(instance) for instance in instances)
     return False
 
 
@@ -513,6 +509,4 @@ def _image(world: World, image_id: str, thing: Thing | None) -> Image:
 
 def _resource(thing: Thing) -> Resource:
     kind = ResourceKind(thing.kind)
-    return Resource(
-        kind, thing.id, thing.name, tags=dict(thing.tags), created=_iso(thing.created), state=thing.state
-    )
+    return Resource(kind, thing.id, thing.name, tags=dict(thing.tags), created=_iso(thing.created), state=thing.state)

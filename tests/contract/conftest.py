@@ -1,0 +1,222 @@
+"""The places the contract of a driver is tested on: `site` is one after the other."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+import uuid
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from imagesmith.clouds.memory import Fault, MemoryCloud, Timing
+from imagesmith.core import (
+    TAG_GENERATOR,
+    Cloud,
+    Image,
+    ImageQuery,
+    ImageState,
+    Instance,
+    InstanceState,
+    LaunchRequest,
+    Resource,
+    ResourceKind,
+    SaveRequest,
+)
+
+LOOKS = 400
+
+
+@dataclass
+class Lines:
+    """A ledger that keeps its lines."""
+
+    lines: list[tuple[str, ResourceKind, str, str]] = field(default_factory=list)
+
+    def intend(self, kind: ResourceKind, name: str) -> None:
+        self.lines.append(("intend", kind, name, ""))
+
+    def made(self, kind: ResourceKind, name: str, resource_id: str) -> None:
+        self.lines.append(("made", kind, name, resource_id))
+
+    def gone(self, kind: ResourceKind, resource_id: str) -> None:
+        self.lines.append(("gone", kind, "", resource_id))
+
+
+class Site(ABC):
+    """An implementation with what a test must know of it and do to it."""
+
+    name = "site"
+    instance_type = "t3.small"
+    source: ImageQuery
+    by_name: ImageQuery
+    newest_id: str
+    other_owner: ImageQuery
+    unknown_id: ImageQuery
+    unknown_name: ImageQuery
+    unknown_instance: str
+
+    def __init__(self) -> None:
+        self.ledger = Lines()
+        self.builds: list[str] = []
+
+    @abstractmethod
+    def cloud(self) -> Cloud:
+        """A new driver, as another process would have it."""
+
+    @abstractmethod
+    def stranger(self) -> Cloud:
+        """A driver with wrong credentials."""
+
+    @abstractmethod
+    def losing(self, method: str) -> Cloud:
+        """A driver that does not hear the answer to the call that makes, or ends, the thing in question."""
+
+    @abstractmethod
+    def pass_time(self) -> None:
+        """Let what has begun come a little nearer to its end."""
+
+    @abstractmethod
+    def be_busy(self) -> None:
+        """Let the next call, whatever it is, be refused for being too many."""
+
+    @abstractmethod
+    def doom_next_instance(self, reason: str) -> None:
+        """Let the next instance fail while it starts."""
+
+    @abstractmethod
+    def is_public(self, image_id: str) -> bool:
+        """Whether everybody may launch the image, asked past the driver."""
+
+    def fresh(self, what: str) -> str:
+        """A build id or name that nobody has."""
+        name = f"{what}-{uuid.uuid4().hex[:12]}"
+        self.builds.append(name)
+        return name
+
+    def launch_request(self, *, build_id: str = "", attempt: int = 1, **changes: Any) -> LaunchRequest:
+        build_id = build_id or self.fresh("build")
+        values: dict[str, Any] = {
+            "name": f"imagesmith-{build_id}-{attempt}",
+            "build_id": build_id,
+            "source_image_id": self.source.id,
+            "instance_type": self.instance_type,
+            "public_key": PUBLIC_KEY,
+            "user_data": "#cloud-config\n",
+            "tags": {TAG_GENERATOR: "dstat", "team": "physics"},
+        }
+        return LaunchRequest(**{**values, **changes})
+
+    def save_request(self, instance_id: str, *, build_id: str = "", name: str = "") -> SaveRequest:
+        build_id = build_id or self.fresh("build")
+        name = name or f"image-{build_id}"
+        tags = {TAG_GENERATOR: "dstat"}
+        return SaveRequest(name, build_id, instance_id=instance_id, description="dstat", tags=tags)
+
+    def running(self, *, build_id: str = "") -> str:
+        instance_id = self.cloud().launch(self.launch_request(build_id=build_id), self.ledger)
+        self.until_instance(instance_id, InstanceState.RUNNING)
+        return instance_id
+
+    def stopped(self, *, build_id: str = "") -> str:
+        instance_id = self.running(build_id=build_id)
+        self.cloud().stop(instance_id)
+        self.until_instance(instance_id, InstanceState.STOPPED)
+        return instance_id
+
+    def until_instance(self, instance_id: str, state: InstanceState) -> Instance:
+        cloud = self.cloud()
+        return self._until(lambda: cloud.observe_instances([instance_id])[instance_id], state)
+
+    def until_image(self, image_id: str, state: ImageState) -> Image:
+        cloud = self.cloud()
+        return self._until(lambda: cloud.observe_images([image_id])[image_id], state)
+
+    def _until(self, look: Callable[[], Any], state: str) -> Any:
+        for _ in range(LOOKS):
+            seen = look()
+            if seen.state == state:
+                return seen
+            self.pass_time()
+        raise AssertionError(f"{seen} never became {state}")
+
+    def delete_all(
+        self, build_id: str, *, order: Callable[[list[Resource]], list[Resource]] = lambda resources: resources
+    ) -> None:
+        cloud = self.cloud()
+        left = order(cloud.find_resources(build_id))
+        for _ in range(LOOKS):
+            if not left:
+                return
+            left = cloud.delete(left)
+            self.pass_time()
+        raise AssertionError(f"never gone: {left}")
+
+    def close(self) -> None:
+        """Nothing of the test is left on the site."""
+
+
+PUBLIC_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIDmb8A2uyJ2cvoqzpVa3lOnBpHLExB9f9OXyqXwRkjXQ contract"
+
+
+class MemorySite(Site):
+    """The reference: a file and a clock that goes a second a look."""
+
+    name = "memory-1"
+    source = ImageQuery(id="image-base-1")
+    by_name = ImageQuery(name="base-*", owner="vendor")
+    newest_id = "image-base-2"
+    other_owner = ImageQuery(name="base-*", owner="nobody")
+    unknown_id = ImageQuery(id="image-unknown")
+    unknown_name = ImageQuery(name="no-such-*", owner="vendor")
+    unknown_instance = "instance-unknown"
+
+    def __init__(self, directory: Path) -> None:
+        super().__init__()
+        self._path = directory / "memory.json"
+        self._seconds = itertools.count(1_000_000)
+        self._now = float(next(self._seconds))
+        self._memory().set_timing(Timing(boot_s=3, stop_s=2, end_s=2, image_s=3))
+
+    def _memory(self, *, accepted: bool = True) -> MemoryCloud:
+        return MemoryCloud(self.name, self._path, accepted=accepted, clock=lambda: self._now)
+
+    def cloud(self) -> Cloud:
+        return self._memory()
+
+    def stranger(self) -> Cloud:
+        return self._memory(accepted=False)
+
+    def losing(self, method: str) -> Cloud:
+        self._memory().set_fault(Fault(method, message="the connection broke", after_effect=True))
+        return self._memory()
+
+    def pass_time(self) -> None:
+        self._now = float(next(self._seconds))
+
+    def be_busy(self) -> None:
+        self._memory().set_fault(Fault("*"))
+
+    def doom_next_instance(self, reason: str) -> None:
+        self._memory().doom(ResourceKind.INSTANCE, reason)
+
+    def is_public(self, image_id: str) -> bool:
+        with self._memory().world() as world:
+            return world.things[image_id].public
+
+
+@pytest.fixture(params=["memory"])
+def site(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Site]:
+    """One implementation after the other."""
+    site = MemorySite(tmp_path)
+    yield site
+    site.close()

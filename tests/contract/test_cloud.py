@@ -1,0 +1,408 @@
+"""What every driver promises, on every implementation: a driver is done when it passes.
+
+To add one, write its `Site` in conftest.py; nothing here knows which cloud it is on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from imagesmith.core import (
+    TAG_BUILD,
+    TAG_CLOUD,
+    TAG_GENERATOR,
+    ImageQuery,
+    ImageState,
+    InstanceState,
+    Resource,
+    ResourceKind,
+)
+from imagesmith.errors import (
+    CredentialsRefused,
+    DefinitionError,
+    InstanceLost,
+    NameTaken,
+    SaveFailed,
+    SourceImageNotFound,
+    Transient,
+)
+
+KINDS_OF_A_LAUNCH = {ResourceKind.INSTANCE, ResourceKind.KEY_PAIR, ResourceKind.SECURITY_GROUP, ResourceKind.VOLUME}
+KINDS_OF_AN_IMAGE = {ResourceKind.IMAGE, ResourceKind.SNAPSHOT}
+
+
+def kinds(resources: list[Resource]) -> set[ResourceKind]:
+    return {resource.kind for resource in resources}
+
+
+def instances(resources: list[Resource]) -> list[str]:
+    return [resource.id for resource in resources if resource.kind is ResourceKind.INSTANCE]
+
+
+# Looking
+
+
+def test_identity_names_somebody(site):
+    assert site.cloud().identity()
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda cloud, site: cloud.identity(),
+        lambda cloud, site: cloud.find_source_image(site.source),
+        lambda cloud, site: cloud.find_image_named("any"),
+        lambda cloud, site: cloud.find_resources(),
+        lambda cloud, site: cloud.launch(site.launch_request(), site.ledger),
+    ],
+    ids=["identity", "source", "name", "find", "launch"],
+)
+def test_wrong_credentials_name_the_connection(site, call):
+    with pytest.raises(CredentialsRefused, match=f"check the Airflow connection {site.name}"):
+        call(site.stranger(), site)
+
+
+def test_source_image_is_found_by_id(site):
+    assert site.cloud().find_source_image(site.source).id == site.source.id
+
+
+def test_newest_of_the_owner_is_found_by_name(site):
+    found = site.cloud().find_source_image(site.by_name)
+    assert found.id == site.newest_id
+    assert found.name
+
+
+@pytest.mark.parametrize("query", ["unknown_id", "unknown_name", "other_owner"])
+def test_unknown_source_image_is_told_with_its_name(site, query):
+    wanted: ImageQuery = getattr(site, query)
+    with pytest.raises(SourceImageNotFound) as told:
+        site.cloud().find_source_image(wanted)
+    assert (wanted.id or wanted.name) in str(told.value)
+    assert site.name in str(told.value)
+
+
+def test_a_name_without_owner_finds_no_strangers_image(site):
+    """Anybody can publish an image of any name."""
+    with pytest.raises(SourceImageNotFound):
+        site.cloud().find_source_image(ImageQuery(name=site.by_name.name))
+
+
+def test_free_name_is_free(site):
+    assert site.cloud().find_image_named(site.fresh("free")) is None
+
+
+def test_unknown_things_are_gone(site):
+    cloud = site.cloud()
+    seen = cloud.observe_instances([site.unknown_instance])
+    assert seen[site.unknown_instance].state is InstanceState.GONE
+    assert cloud.observe_images([site.unknown_id.id])[site.unknown_id.id].state is ImageState.GONE
+
+
+def test_no_ids_need_no_look(site):
+    assert site.cloud().observe_instances([]) == {}
+    assert site.cloud().observe_images([]) == {}
+
+
+# Launching
+
+
+def test_a_launched_instance_comes_to_run_at_an_address(site):
+    instance_id = site.cloud().launch(site.launch_request(), site.ledger)
+    instance = site.until_instance(instance_id, InstanceState.RUNNING)
+    assert instance.address
+
+
+def test_one_unknown_id_hides_no_other(site):
+    instance_id = site.cloud().launch(site.launch_request(), site.ledger)
+    seen = site.cloud().observe_instances([instance_id, site.unknown_instance])
+    assert seen[instance_id].state in (InstanceState.PENDING, InstanceState.RUNNING)
+    assert seen[site.unknown_instance].state is InstanceState.GONE
+
+
+def test_launch_writes_each_thing_down_before_and_after(site):
+    request = site.launch_request()
+    instance_id = site.cloud().launch(request, site.ledger)
+    assert ("made", ResourceKind.INSTANCE, request.name, instance_id) in site.ledger.lines
+    for position, (what, kind, name, _) in enumerate(site.ledger.lines):
+        assert name == request.name
+        if what == "made":
+            assert ("intend", kind, name, "") in site.ledger.lines[:position]
+
+
+def test_launching_twice_makes_one_instance(site):
+    request = site.launch_request()
+    cloud = site.cloud()
+    first = cloud.launch(request, site.ledger)
+    assert cloud.launch(request, site.ledger) == first
+    assert site.cloud().launch(request, site.ledger) == first, "another process must adopt it too"
+    assert instances(cloud.find_resources(request.build_id)) == [first]
+    assert len(cloud.find_resources(request.build_id)) == len(KINDS_OF_A_LAUNCH)
+
+
+def test_launch_whose_answer_was_lost_is_adopted(site):
+    request = site.launch_request()
+    with pytest.raises(Transient):
+        site.losing("launch").launch(request, site.ledger)
+    made_before = instances(site.cloud().find_resources(request.build_id))
+    assert len(made_before) == 1, "the effect happened although nobody heard of it"
+    assert site.cloud().launch(request, site.ledger) == made_before[0]
+    assert instances(site.cloud().find_resources(request.build_id)) == made_before
+
+
+def test_two_attempts_are_two_instances(site):
+    build = site.fresh("build")
+    first = site.cloud().launch(site.launch_request(build_id=build, attempt=1), site.ledger)
+    second = site.cloud().launch(site.launch_request(build_id=build, attempt=2), site.ledger)
+    assert sorted(instances(site.cloud().find_resources(build))) == sorted([first, second])
+
+
+def test_an_ended_instance_is_not_adopted(site):
+    request = site.launch_request()
+    cloud = site.cloud()
+    instance_id = cloud.launch(request, site.ledger)
+    cloud.delete([Resource(ResourceKind.INSTANCE, instance_id)])
+    with pytest.raises(InstanceLost, match=instance_id):
+        site.cloud().launch(request, site.ledger)
+
+
+def test_launching_from_an_unknown_image_leaves_nothing(site):
+    request = site.launch_request(source_image_id=site.unknown_id.id)
+    with pytest.raises(SourceImageNotFound):
+        site.cloud().launch(request, site.ledger)
+    assert site.cloud().find_resources(request.build_id) == []
+
+
+def test_everything_of_a_launch_bears_the_tags(site):
+    request = site.launch_request()
+    site.cloud().launch(request, site.ledger)
+    found = site.cloud().find_resources(request.build_id)
+    assert kinds(found) == KINDS_OF_A_LAUNCH
+    for resource in found:
+        assert resource.build_id == request.build_id
+        assert resource.tags[TAG_CLOUD] == site.name
+        assert resource.tags[TAG_GENERATOR] == request.tags[TAG_GENERATOR]
+
+
+def test_an_instance_that_nobody_asked_to_end_has_its_reason(site):
+    site.doom_next_instance("no room on the host")
+    instance_id = site.cloud().launch(site.launch_request(), site.ledger)
+    instance = site.until_instance(instance_id, InstanceState.FAILED)
+    assert "no room on the host" in instance.reason
+
+
+def test_console_of_an_unknown_instance_is_empty(site):
+    assert site.cloud().console_output(site.unknown_instance) == ""
+
+
+# Stopping and saving
+
+
+def test_stopping_is_repeatable(site):
+    instance_id = site.running()
+    site.cloud().stop(instance_id)
+    site.cloud().stop(instance_id)
+    site.until_instance(instance_id, InstanceState.STOPPED)
+    site.cloud().stop(instance_id)
+    assert site.cloud().observe_instances([instance_id])[instance_id].state is InstanceState.STOPPED
+
+
+def test_stopping_an_unknown_instance_is_told(site):
+    with pytest.raises(InstanceLost, match=site.unknown_instance):
+        site.cloud().stop(site.unknown_instance)
+
+
+def test_a_saved_image_becomes_available_with_its_snapshot(site):
+    request = site.save_request(site.stopped())
+    image_id = site.cloud().save(request, site.ledger)
+    image = site.until_image(image_id, ImageState.AVAILABLE)
+    assert image.name == request.name
+    assert image.snapshot_ids
+    named = site.cloud().find_image_named(request.name)
+    assert named is not None
+    assert named.id == image_id
+    assert named.build_id == request.build_id
+    assert ("intend", ResourceKind.IMAGE, request.name, "") in site.ledger.lines
+    assert ("made", ResourceKind.IMAGE, request.name, image_id) in site.ledger.lines
+
+
+def test_saving_twice_makes_one_image(site):
+    request = site.save_request(site.stopped())
+    first = site.cloud().save(request, site.ledger)
+    assert site.cloud().save(request, site.ledger) == first
+    site.until_image(first, ImageState.AVAILABLE)
+    assert site.cloud().save(request, site.ledger) == first
+
+
+def test_save_whose_answer_was_lost_is_adopted(site):
+    request = site.save_request(site.stopped())
+    with pytest.raises(Transient):
+        site.losing("save").save(request, site.ledger)
+    image_id = site.cloud().save(request, site.ledger)
+    named = site.cloud().find_image_named(request.name)
+    assert named is not None
+    assert named.id == image_id
+
+
+def test_a_name_of_another_build_is_taken(site):
+    instance_id = site.stopped()
+    theirs = site.save_request(instance_id)
+    image_id = site.cloud().save(theirs, site.ledger)
+    ours = site.save_request(instance_id, name=theirs.name, build_id=site.fresh("other"))
+    with pytest.raises(NameTaken, match=theirs.name):
+        site.cloud().save(ours, site.ledger)
+    named = site.cloud().find_image_named(theirs.name)
+    assert named is not None
+    assert (named.id, named.build_id) == (image_id, theirs.build_id), "nothing may be overwritten"
+
+
+def test_saving_an_unknown_instance_is_told(site):
+    with pytest.raises(InstanceLost, match=site.unknown_instance):
+        site.cloud().save(site.save_request(site.unknown_instance), site.ledger)
+
+
+def test_an_image_and_its_snapshot_bear_the_tags(site):
+    request = site.save_request(site.stopped())
+    image_id = site.cloud().save(request, site.ledger)
+    site.until_image(image_id, ImageState.AVAILABLE)
+    site.cloud().finish_image(image_id, tags={"later": "on"}, public=False)
+    found = site.cloud().find_resources(request.build_id)
+    parts = [resource for resource in found if resource.kind in KINDS_OF_AN_IMAGE]
+    assert kinds(parts) == KINDS_OF_AN_IMAGE
+    for part in parts:
+        assert part.tags[TAG_BUILD] == request.build_id
+        assert part.tags[TAG_GENERATOR] == request.tags[TAG_GENERATOR]
+        assert part.tags["later"] == "on"
+
+
+@pytest.mark.parametrize("public", [True, False])
+def test_only_a_public_image_is_for_everybody(site, public):
+    image_id = site.cloud().save(site.save_request(site.stopped()), site.ledger)
+    site.until_image(image_id, ImageState.AVAILABLE)
+    for _ in range(2):
+        site.cloud().finish_image(image_id, tags={}, public=public)
+    assert site.is_public(image_id) is public
+
+
+def test_finishing_an_unknown_image_is_told(site):
+    with pytest.raises(SaveFailed, match=site.unknown_id.id):
+        site.cloud().finish_image(site.unknown_id.id, tags={}, public=False)
+
+
+def test_a_saved_image_can_be_launched(site):
+    image_id = site.cloud().save(site.save_request(site.stopped()), site.ledger)
+    site.until_image(image_id, ImageState.AVAILABLE)
+    assert site.cloud().find_source_image(ImageQuery(id=image_id)).id == image_id
+    again = site.cloud().launch(site.launch_request(source_image_id=image_id), site.ledger)
+    site.until_instance(again, InstanceState.RUNNING)
+
+
+# Ending
+
+
+def test_builds_are_told_apart(site):
+    one, other = site.launch_request(), site.launch_request()
+    site.cloud().launch(one, site.ledger)
+    site.cloud().launch(other, site.ledger)
+    assert {resource.build_id for resource in site.cloud().find_resources(one.build_id)} == {one.build_id}
+    everyone = {resource.build_id for resource in site.cloud().find_resources()}
+    assert {one.build_id, other.build_id} <= everyone
+
+
+def test_all_and_one_build_tell_the_same(site):
+    build = site.fresh("build")
+    image_id = site.cloud().save(site.save_request(site.stopped(build_id=build), build_id=build), site.ledger)
+    site.until_image(image_id, ImageState.AVAILABLE)
+
+    def of(resources: list[Resource]) -> set[tuple[ResourceKind, str]]:
+        return {(resource.kind, resource.id) for resource in resources if resource.build_id == build}
+
+    assert of(site.cloud().find_resources()) == of(site.cloud().find_resources(build))
+    assert kinds(site.cloud().find_resources(build)) == KINDS_OF_A_LAUNCH | KINDS_OF_AN_IMAGE
+
+
+def test_deletion_leaves_nothing(site):
+    build = site.fresh("build")
+    instance_id = site.stopped(build_id=build)
+    image_id = site.cloud().save(site.save_request(instance_id, build_id=build), site.ledger)
+    site.until_image(image_id, ImageState.AVAILABLE)
+    site.delete_all(build)
+    assert site.cloud().find_resources(build) == []
+    assert build not in {resource.build_id for resource in site.cloud().find_resources()}
+    assert site.cloud().observe_instances([instance_id])[instance_id].state is InstanceState.GONE
+    assert site.cloud().observe_images([image_id])[image_id].state is ImageState.GONE
+
+
+def test_what_hangs_on_an_instance_stays_until_it_has_ended(site):
+    request = site.launch_request()
+    instance_id = site.cloud().launch(request, site.ledger)
+    site.until_instance(instance_id, InstanceState.RUNNING)
+    group = [r for r in site.cloud().find_resources(request.build_id) if r.kind is ResourceKind.SECURITY_GROUP]
+    assert site.cloud().delete(group) == group
+    assert group[0].id in {resource.id for resource in site.cloud().find_resources(request.build_id)}
+
+
+def test_deletion_takes_the_things_in_any_order(site):
+    request = site.launch_request()
+    site.cloud().launch(request, site.ledger)
+    site.delete_all(request.build_id, order=lambda resources: list(reversed(resources)))
+    assert site.cloud().find_resources(request.build_id) == []
+
+
+def test_deletion_is_repeatable(site):
+    request = site.launch_request()
+    site.cloud().launch(request, site.ledger)
+    found = site.cloud().find_resources(request.build_id)
+    site.delete_all(request.build_id)
+    assert site.cloud().delete(found) == []
+
+
+def test_deletion_whose_answer_was_lost_goes_on(site):
+    request = site.launch_request()
+    site.cloud().launch(request, site.ledger)
+    with pytest.raises(Transient):
+        site.losing("delete").delete(site.cloud().find_resources(request.build_id))
+    site.delete_all(request.build_id)
+    assert site.cloud().find_resources(request.build_id) == []
+
+
+def test_deleting_an_image_takes_its_snapshots_along(site):
+    request = site.save_request(site.stopped())
+    image_id = site.cloud().save(request, site.ledger)
+    site.until_image(image_id, ImageState.AVAILABLE)
+    assert site.cloud().delete([Resource(ResourceKind.IMAGE, image_id)]) == []
+    assert not KINDS_OF_AN_IMAGE & kinds(site.cloud().find_resources(request.build_id))
+
+
+def test_deleting_one_build_leaves_the_other(site):
+    one, other = site.launch_request(), site.launch_request()
+    site.cloud().launch(one, site.ledger)
+    survivor = site.cloud().launch(other, site.ledger)
+    site.delete_all(one.build_id)
+    assert instances(site.cloud().find_resources(other.build_id)) == [survivor]
+    assert kinds(site.cloud().find_resources(other.build_id)) == KINDS_OF_A_LAUNCH
+
+
+# Trouble
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda cloud, site: cloud.identity(),
+        lambda cloud, site: cloud.observe_instances([site.unknown_instance]),
+        lambda cloud, site: cloud.find_resources(),
+    ],
+    ids=["identity", "observe", "find"],
+)
+def test_a_busy_cloud_is_worth_another_try(site, call: Callable[..., object]):
+    site.be_busy()
+    with pytest.raises(Transient, match=site.name):
+        call(site.cloud(), site)
+    call(site.cloud(), site)
+
+
+def test_an_unknown_instance_type_is_the_authors_mistake(site):
+    with pytest.raises(DefinitionError, match=r"no\.such\.type.*instance_type"):
+        site.cloud().launch(site.launch_request(instance_type="no.such.type"), site.ledger)
