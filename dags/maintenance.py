@@ -19,4 +19,4 @@ with DAG(
     tags=["imagesmith", "maintenance"],
     is_paused_upon_creation=False,
 ):
-    Janitor(task_id="sweep", dry_run="{{ params.dry_run }}", execution_timeout=timedelta(hours=1))
+    Janitor(task_id="sweep", only_report="{{ params.dry_run }}", execution_timeout=timedelta(hours=1))

@@ -19,21 +19,21 @@ if TYPE_CHECKING:
 class Janitor(BaseOperator):
     """Ends the builds nobody is alive to end and deletes what they left; fails when something could not be deleted.
 
-    :param dry_run: say what would be done and touch nothing.
+    :param only_report: say what would be done and touch nothing.
     """
 
-    template_fields = ("dry_run",)
+    template_fields = ("only_report",)
 
-    def __init__(self, *, dry_run: bool | str = False, **kwargs: Any) -> None:
+    def __init__(self, *, only_report: bool | str = False, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.dry_run = dry_run
+        self.only_report = only_report
 
     def execute(self, context: Context) -> list[str]:
         """What was done, a line each."""
         janitor = Sweep(
             this_deployment(),
             open_cloud=open_cloud,
-            dry_run=str(self.dry_run) == "True",
+            dry_run=str(self.only_report) == "True",
             emit=lambda line: self.log.info("%s", line),
         )
         return asyncio.run(janitor.run(datetime.now(UTC)))

@@ -6,8 +6,11 @@
 # ~/.imagesmith/BUILD_ID (0700): scripts, their output (N.out), exit code (N.rc) and process id (N.pid); and while a
 # script starts, its environment in memory (/dev/shm). Clean-up removes both.
 # shellcheck shell=sh
-set -u
+set -eu
 umask 077
+
+# A fifth of a second where `sleep` knows such, else a whole one.
+nap() { sleep 0.2 2>/dev/null || sleep 1; }
 
 boot_id() { cat /proc/sys/kernel/random/boot_id 2>/dev/null || echo unknown; }
 
@@ -135,9 +138,9 @@ verb_status() {
     return
   fi
   # The process id is written a moment after the start.
-  for pause in 0 1 2; do
+  for _ in 1 2 3 4 5 6 7 8 9 10; do
     if [ -e "$work/$1.pid" ] || [ -e "$work/$1.rc" ]; then break; fi
-    sleep "$pause"
+    nap
   done
   if process_runs "$(cat "$work/$1.pid" 2>/dev/null || echo 0)"; then
     echo state=running
@@ -152,9 +155,9 @@ verb_status() {
 # follow NAME OFFSET: the output from byte OFFSET on, as it comes, until the script ends.
 verb_follow() {
   tries=0
-  while [ ! -e "$work/$1.pid" ] && [ ! -e "$work/$1.rc" ] && [ "$tries" -lt 5 ]; do
+  while [ ! -e "$work/$1.pid" ] && [ ! -e "$work/$1.rc" ] && [ "$tries" -lt 25 ]; do
     tries=$((tries + 1))
-    sleep 1
+    nap
   done
   pid=$(cat "$work/$1.pid" 2>/dev/null || echo 0)
   if [ "$pid" -gt 0 ] && tail --pid=1 -c 0 /dev/null 2>/dev/null; then

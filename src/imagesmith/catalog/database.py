@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, TextIO, TypeVar
 
 from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, event, make_url
-from sqlalchemy.exc import ArgumentError, DatabaseError, DBAPIError, DisconnectionError, OperationalError
+from sqlalchemy.exc import ArgumentError, DatabaseError, DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolExhausted
 from sqlalchemy.orm import Session
 from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random_exponential
@@ -26,9 +26,7 @@ BUSY_TIMEOUT_MS = 30_000  # a SQLite writer waits for the others, each of which 
 CONNECT_TIMEOUT_S = 10
 UPGRADE_CURE = "`make up` or Catalog().upgrade() brings it to this version"
 
-_URL_CURE = (
-    "set IMAGESMITH_CATALOG_URL to sqlite:////path/catalog.db or postgresql://user:password@host/database"
-)
+_URL_CURE = "set IMAGESMITH_CATALOG_URL to sqlite:////path/catalog.db or postgresql://user:password@host/database"
 _PLACE_CURE = "set IMAGESMITH_HOME or IMAGESMITH_CATALOG_URL to a place that can be written"
 _POINTS_CURE = "check what IMAGESMITH_CATALOG_URL points to"
 
@@ -47,6 +45,7 @@ class Database:
         self.url = _usable(url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self.engine = _sqlite_engine(self.url) if self.is_sqlite else _postgresql_engine(self.url)
+        self._pid = os.getpid()
         # SQLite must hear at the start that a transaction will write; later it may refuse.
         self._writer = self.engine.execution_options(sqlite_begin="BEGIN IMMEDIATE")
 
@@ -70,6 +69,7 @@ class Database:
 
     def connect_once(self, work: Callable[[Connection], T], *, writing: bool) -> T:
         """What `work` returns, from a transaction that is not tried again."""
+        self._open_own_connections()
         try:
             with (self._writer if writing else self.engine).begin() as connection:
                 return work(connection)
@@ -102,6 +102,7 @@ class Database:
             raise SetupError(f"catalog {self.name}: {error}; {_POINTS_CURE}") from error
 
     def _persist(self, engine: Engine, work: Callable[[Session], T]) -> T:
+        self._open_own_connections()
         persistent = Retrying(
             retry=retry_if_exception(self._passes),
             stop=stop_after_delay(RETRY_FOR_S),
@@ -113,6 +114,12 @@ class Database:
             return result
         except (DBAPIError, PoolExhausted) as error:
             raise self._explained(error) from error
+
+    def _open_own_connections(self) -> None:
+        """Leave a parent's connections to the parent: two processes on one would read each other's answers."""
+        if self._pid != os.getpid():
+            self.engine.dispose(close=False)
+            self._pid = os.getpid()
 
     def _passes(self, error: BaseException) -> bool:
         if isinstance(error, PoolExhausted):
@@ -149,7 +156,7 @@ def _usable(text: str) -> URL:
     """The URL with a driver that is installed; refuses what the catalog does not run on."""
     try:
         url = make_url(text)
-    except ArgumentError as error:  # its text would show the password
+    except (ArgumentError, ValueError) as error:  # ValueError: a port that is no number
         raise SetupError(f"the catalog's address is no database URL; {_URL_CURE}") from error
     if url.get_backend_name() in ("postgresql", "postgres"):
         return url.set(drivername="postgresql+psycopg2")
@@ -183,14 +190,11 @@ def _make_parent(path: Path) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        reason = (
-            f"{error.strerror}; set IMAGESMITH_HOME or IMAGESMITH_CATALOG_URL to a place that can be written"
-        )
-        raise SetupError(f"catalog {path}: {reason}") from error
+        raise SetupError(f"catalog {path}: {error.strerror}; {_PLACE_CURE}") from error
 
 
 def _postgresql_engine(url: URL) -> Engine:
-    engine = create_engine(
+    return create_engine(
         url,
         pool_size=1,  # most processes have one thread; a triggerer's others get passing connections
         max_overflow=15,
@@ -198,16 +202,3 @@ def _postgresql_engine(url: URL) -> Engine:
         hide_parameters=True,
         connect_args={"connect_timeout": CONNECT_TIMEOUT_S, "application_name": "imagesmith"},
     )
-
-    @event.listens_for(engine, "connect")
-    def remember(_connection: object, record: Any) -> None:
-        record.info["pid"] = os.getpid()
-
-    @event.listens_for(engine, "checkout")
-    def refuse_the_parents(_connection: object, record: Any, proxy: Any) -> None:
-        """Two processes on one socket would read each other's answers; a forked child opens its own."""
-        if record.info["pid"] != os.getpid():
-            record.dbapi_connection = proxy.dbapi_connection = None
-            raise DisconnectionError("this connection belongs to the process we were forked from")
-
-    return engine

@@ -33,9 +33,7 @@ class ImageStore(Access):
             row.state, row.created_at = ImageState.PENDING, self._now()
             session.add(row)
         elif row.build_id != build_id:
-            raise BuildStateError(
-                f"{build_id}: image {image_id} on {cloud} was saved by build {row.build_id}"
-            )
+            raise BuildStateError(f"{build_id}: image {image_id} on {cloud} was saved by build {row.build_id}")
         return record(ImageRecord, row)
 
     @writes
@@ -66,9 +64,7 @@ class ImageStore(Access):
         include_deleted: bool = False,
     ) -> list[ImageRecord]:
         """Saved images, newest first; without the deleted ones unless asked for."""
-        query = select(SavedImage).order_by(
-            SavedImage.created_at.desc(), SavedImage.cloud, SavedImage.image_id
-        )
+        query = select(SavedImage).order_by(SavedImage.created_at.desc(), SavedImage.cloud, SavedImage.image_id)
         if generator is not None:
             query = query.where(SavedImage.generator == generator)
         if build_id is not None:

@@ -52,18 +52,14 @@ class ResourceStore(Access):
         return record(ResourceRecord, row)
 
     @writes
-    def gone_resource(
-        self, session: Session, build_id: str, cloud: str, kind: ResourceKind, resource_id: str
-    ) -> None:
+    def gone_resource(self, session: Session, build_id: str, cloud: str, kind: ResourceKind, resource_id: str) -> None:
         """Closes the row of that id; for an id the catalog never heard of there is nothing to close."""
         the_target(session, build_id, cloud, lock=True)
         for row in _with_id(session, build_id, cloud, kind, resource_id):
             row.gone_at = row.gone_at or self._now()
 
     @writes
-    def abandon_resource(
-        self, session: Session, build_id: str, cloud: str, kind: ResourceKind, name: str
-    ) -> bool:
+    def abandon_resource(self, session: Session, build_id: str, cloud: str, kind: ResourceKind, name: str) -> bool:
         """True if no intent of that name is open any more; one whose thing was made after all stays open."""
         the_target(session, build_id, cloud, lock=True)
         row = _named(session, build_id, cloud, kind, name)
@@ -127,9 +123,7 @@ def _named(session: Session, build_id: str, cloud: str, kind: ResourceKind, name
     return session.scalar(select(Resource).where(of_target, Resource.kind == kind, Resource.name == name))
 
 
-def _with_id(
-    session: Session, build_id: str, cloud: str, kind: ResourceKind, resource_id: str
-) -> list[Resource]:
+def _with_id(session: Session, build_id: str, cloud: str, kind: ResourceKind, resource_id: str) -> list[Resource]:
     of_target = (Resource.build_id == build_id) & (Resource.cloud == cloud)
     same = select(Resource).where(of_target, Resource.kind == kind, Resource.resource_id == resource_id)
     return list(session.scalars(same.order_by(Resource.id)))

@@ -135,9 +135,7 @@ class Build(Base):
     __tablename__ = "builds"
     __table_args__ = (
         UniqueConstraint("dag_id", "run_id"),
-        ForeignKeyConstraint(
-            ["generator", "version"], ["generator_versions.name", "generator_versions.version"]
-        ),
+        ForeignKeyConstraint(["generator", "version"], ["generator_versions.name", "generator_versions.version"]),
         Index(None, "generator", "created_at"),
         Index(None, "state"),
     )
@@ -232,9 +230,7 @@ class SavedImage(Base):
     __tablename__ = "images"
     __table_args__ = (
         ForeignKeyConstraint(["build_id", "cloud"], ["targets.build_id", "targets.cloud"]),
-        ForeignKeyConstraint(
-            ["generator", "version"], ["generator_versions.name", "generator_versions.version"]
-        ),
+        ForeignKeyConstraint(["generator", "version"], ["generator_versions.name", "generator_versions.version"]),
         Index(None, "generator", "created_at"),
         Index(None, "build_id"),
     )

@@ -29,9 +29,7 @@ def current(connection: Connection) -> str | None:
     """The revision the database has, or None for one that was never set up."""
     from alembic.runtime.migration import MigrationContext
 
-    return MigrationContext.configure(
-        connection, opts={"version_table": VERSION_TABLE}
-    ).get_current_revision()
+    return MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE}).get_current_revision()
 
 
 def newest() -> str:
@@ -43,7 +41,7 @@ def known() -> list[str]:
     """All revisions this code has migrations for, the newest first."""
     from alembic.script import ScriptDirectory
 
-    revisions = [script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()]
+    revisions = [script.revision for script in ScriptDirectory.from_config(alembic_config()).walk_revisions()]
     if not revisions:
         raise SetupError("imagesmith was installed without its catalog's migrations; install it anew")
     return revisions
@@ -56,7 +54,7 @@ def bring_to_newest(connection: Connection) -> None:
 
     if connection.dialect.name == "postgresql":
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": ADVISORY_LOCK})
-    config = _config()
+    config = alembic_config()
     config.attributes["connection"] = connection
     with _one_at_a_time:
         try:
@@ -67,7 +65,8 @@ def bring_to_newest(connection: Connection) -> None:
             ) from error
 
 
-def _config() -> Config:
+def alembic_config() -> Config:
+    """Alembic's settings, made here so that no ini file has to be found."""
     from alembic.config import Config
 
     config = Config()

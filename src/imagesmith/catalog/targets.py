@@ -37,9 +37,7 @@ class TargetStore(Access):
         """The target with what was learned about it; of `output_tail` the last 64 KiB are kept."""
         unknown = changes.keys() - TargetChanges.__annotations__.keys()
         if unknown:
-            raise TypeError(
-                f"update_target knows no {', '.join(sorted(unknown))}; see TargetChanges for what it takes"
-            )
+            raise TypeError(f"update_target knows no {', '.join(sorted(unknown))}; see TargetChanges for what it takes")
         target = the_target(session, build_id, cloud, lock=True)
         values: dict[str, Any] = {**changes}
         if "output_tail" in changes:

@@ -42,9 +42,7 @@ def prefix(account: pwd.struct_passwd | None, paths: Iterable[Path]) -> list[str
 
 def _make() -> None:
     argv = ["useradd", "--system", "--user-group", "--no-create-home", "--home-dir", "/nonexistent"]
-    made = subprocess.run(
-        [*argv, "--shell", "/usr/sbin/nologin", NAME], capture_output=True, text=True, check=False
-    )
+    made = subprocess.run([*argv, "--shell", "/usr/sbin/nologin", NAME], capture_output=True, text=True, check=False)
     if made.returncode != 0:
         raise SetupError(
             f"PostgreSQL refuses root, and its account {NAME} could not be made: {made.stderr.strip()}; "

@@ -23,13 +23,17 @@ class Component:
     stop_limit_s: float = 15.0
 
 
-# In the order they start; they end the other way round, so that the API is there to the last.
+API_SERVER = Component("api-server", ("api-server", "--host", LOOPBACK), "metadatabase")
+# Without this flag scheduler and triggerer serve their logs on every address of the machine; here all
+# share one disk.
+SCHEDULER = Component("scheduler", ("scheduler", "--skip-serve-logs"), "scheduler")
+# In the order they start: the scheduler last, because tasks it starts give up on an API that is not there.
+# They end the other way round.
 COMPONENTS = (
-    Component("api-server", ("api-server", "--host", LOOPBACK), "metadatabase"),
-    # Without this flag the two serve their logs on every address of the machine; here all share one disk.
-    Component("scheduler", ("scheduler", "--skip-serve-logs"), "scheduler"),
+    API_SERVER,
     Component("dag-processor", ("dag-processor",), "dag_processor"),
     Component("triggerer", ("triggerer", "--skip-serve-logs"), "triggerer"),
+    SCHEDULER,
 )
 
 
@@ -65,7 +69,7 @@ def stop(component: Component, run_dir: Path) -> bool:
     if pid is None:
         _kill(_left_behind(daemon))
         return daemon.stop()
-    if component.name == "scheduler":
+    if component is SCHEDULER:
         _kill([member for member in session_members(pid) if member != pid])
     daemon.stop(limit_s=component.stop_limit_s)
     # Airflow puts each task into a process group of its own, out of reach of the daemon's.

@@ -51,9 +51,8 @@ def up(say: Say) -> Address:
         port = _port(run_dir)
         databases = _databases(own_keys, run_dir, say)
         variables = _write_environment(databases, own_keys, port)
-        env = environment.for_process(variables)
-        _migrate(databases, env, say)
-        _start_missing(run_dir, env, say)
+        _migrate(databases, environment.for_process(variables), say)
+        _start_missing(run_dir, variables, say)
     url = variables["IMAGESMITH_AIRFLOW_URL"]
     health.await_healthy(run_dir, url=url, limit_s=_HEALTH_LIMIT_S)
     return Address(url, variables["IMAGESMITH_AIRFLOW_USER"], settings.environment_file())
@@ -86,7 +85,7 @@ def status() -> dict[str, str]:
 
 def _port(run_dir: Path) -> int:
     """The port of the API server: the running one's, else the wanted one if nobody else has it."""
-    server = components.daemon_of(components.COMPONENTS[0], run_dir)
+    server = components.daemon_of(components.API_SERVER, run_dir)
     recorded = settings.recorded_environment().get("IMAGESMITH_AIRFLOW_URL")
     if server.running() is not None and recorded:
         return urlsplit(recorded).port or settings.airflow_port()
@@ -184,8 +183,11 @@ def _migrate(databases: Databases, env: dict[str, str], say: Say) -> None:
     stamp.write_text(done)
 
 
-def _start_missing(run_dir: Path, env: dict[str, str], say: Say) -> None:
-    started = [one.name for one in components.COMPONENTS if components.ensure_running(one, run_dir, env=env)]
-    if started:
-        say(f"starting {', '.join(started)}")
+def _start_missing(run_dir: Path, variables: dict[str, str], say: Say) -> None:
+    env = environment.for_process(variables)
+    for component in components.COMPONENTS:
+        if component is components.SCHEDULER:
+            health.await_api(run_dir, url=variables["IMAGESMITH_AIRFLOW_URL"], limit_s=_HEALTH_LIMIT_S)
+        if components.ensure_running(component, run_dir, env=env):
+            say(f"starting {component.name}")
     keeper.daemon(run_dir).start(keeper.command(), env=env, cwd=run_dir)

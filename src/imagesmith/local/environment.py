@@ -16,6 +16,8 @@ from imagesmith.local.keys import Keys
 from imagesmith.local.ports import LOOPBACK
 
 ADMIN = "admin"
+_OWN = "IMAGESMITH_OWN_SETTINGS"
+_SETTABLE = ("AIRFLOW__", "AIRFLOW_CONN_", "AIRFLOW_VAR_", "IMAGESMITH_")
 
 _LATENCY = {
     # A chain of four tasks takes 2.4 s instead of 4.6 s; costs about a tenth of a core while idle.
@@ -34,6 +36,8 @@ _RECOVERY = {
     "SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "5",
     "SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "20",
     "SCHEDULER__SCHEDULER_HEALTH_CHECK_THRESHOLD": "20",
+    # An API server that was just restarted takes up to 6 s over its first answer to a task (default: 5).
+    "WORKERS__EXECUTION_API_TIMEOUT": "30",
     # A triggerer that was killed loses its triggers to its successor once it is this long silent.
     "TRIGGERER__JOB_HEARTBEAT_SEC": "2",
     "TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "15",
@@ -52,6 +56,8 @@ _MANNERS = {
     "CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
     "OPERATORS__DEFAULT_DEFERRABLE": "True",
     "USAGE_DATA_COLLECTION__ENABLED": "False",
+    # The dag processor would else report three lines for every look at the folder.
+    "LOGGING__NAMESPACE_LEVELS": "airflow.dag_processing.manager.DagFileProcessorManager=WARNING",
     "LOGGING__COLORED_CONSOLE_LOG": "False",
     "API__EXPOSE_CONFIG": "False",
 }
@@ -86,15 +92,17 @@ def compose(databases: Databases, keys: Keys, *, port: int, connections: Mapping
 def with_own_settings(composed: Mapping[str, str], *, recorded: Mapping[str, str]) -> dict[str, str]:
     """The composed variables, where those the user set in the calling shell win.
 
-    A variable that merely comes from sourcing the recorded file is not the user's own.
+    A variable that merely comes from sourcing the recorded file is not the user's own, unless it was
+    when the file was written; the names of the user's own are recorded for that.
     """
+    earlier = recorded.get(_OWN, "").split()
     own = {
         name: value
         for name, value in os.environ.items()
-        if name.startswith(("AIRFLOW__", "AIRFLOW_CONN_", "AIRFLOW_VAR_", "IMAGESMITH_"))
-        and value != recorded.get(name)
+        if name.startswith(_SETTABLE) and (name in earlier or value != recorded.get(name))
     }
-    return {**composed, **own}
+    own.pop(_OWN, None)
+    return {**composed, **own, _OWN: " ".join(sorted(own))}
 
 
 def for_process(variables: Mapping[str, str]) -> dict[str, str]:

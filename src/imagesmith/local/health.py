@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 
 from imagesmith.errors import SetupError
-from imagesmith.local.components import COMPONENTS, Component, daemon_of
+from imagesmith.local.components import API_SERVER, COMPONENTS, Component, daemon_of
 from imagesmith.processes import Daemon
 
 _TAIL_LINES = 25
@@ -33,6 +33,21 @@ def complaints(components: Iterable[Component], run_dir: Path, *, url: str) -> d
     return {one.name: _complaint(one, daemon_of(one, run_dir), found) for one in components}
 
 
+def await_api(run_dir: Path, *, url: str, limit_s: float) -> None:
+    """Returns once the API server answers tasks without delay.
+
+    Its part for tasks is built at the first request and takes seconds, longer than a task waits.
+    """
+    deadline = time.monotonic() + limit_s
+    daemon = daemon_of(API_SERVER, run_dir)
+    while not _answers(f"{url}/execution/health/ping"):
+        if daemon.running() is None:
+            raise SetupError(_obituary(API_SERVER, daemon))
+        if time.monotonic() > deadline:
+            raise SetupError(f"Airflow's api-server did not answer in {limit_s:.0f} s; see {daemon.log_path}")
+        time.sleep(_POLL_S)
+
+
 def await_healthy(run_dir: Path, *, url: str, limit_s: float) -> None:
     """Returns once all components are well.
 
@@ -48,10 +63,15 @@ def await_healthy(run_dir: Path, *, url: str, limit_s: float) -> None:
                 raise SetupError(_obituary(component, daemon_of(component, run_dir)))
         if time.monotonic() > deadline:
             reasons = ", ".join(f"{name} ({why})" for name, why in unwell.items())
-            raise SetupError(
-                f"Airflow was not well after {limit_s:.0f} s: {reasons}; its logs are in {run_dir}"
-            )
+            raise SetupError(f"Airflow was not well after {limit_s:.0f} s: {reasons}; its logs are in {run_dir}")
         time.sleep(_POLL_S)
+
+
+def _answers(url: str) -> bool:
+    try:
+        return httpx.get(url, timeout=30).is_success
+    except httpx.HTTPError:
+        return False
 
 
 def _complaint(component: Component, daemon: Daemon, found: dict[str, dict[str, Any]]) -> str:

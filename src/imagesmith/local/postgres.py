@@ -95,14 +95,10 @@ class Postgres:
         self._give_away(self._directory, password_file)
         argv = [str(binaries() / "initdb"), "-D", str(self._data), f"--username={USER}", "--encoding=UTF8"]
         argv += ["--locale=C", "--auth=scram-sha-256", f"--pwfile={password_file}"]
-        made = subprocess.run(
-            [*self._as_account(), *argv], cwd="/", capture_output=True, text=True, check=False
-        )
+        made = subprocess.run([*self._as_account(), *argv], cwd="/", capture_output=True, text=True, check=False)
         password_file.unlink()
         if made.returncode != 0:
-            raise SetupError(
-                f"PostgreSQL's data directory {self._data} could not be made: {made.stderr.strip()}"
-            )
+            raise SetupError(f"PostgreSQL's data directory {self._data} could not be made: {made.stderr.strip()}")
 
     def _give_away(self, *paths: Path) -> None:
         owner = account.own_account()

@@ -1,1 +1,1 @@
-"""A small real cloud on one machine: QEMU virtual machines behind the API doors that clients already speak."""
+"""A small real cloud on one machine: QEMU virtual machines behind API doors that clients already speak."""

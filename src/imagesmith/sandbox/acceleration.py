@@ -1,6 +1,6 @@
 """Which of QEMU's accelerators works here: found out by booting something, and remembered.
 
-`/dev/kvm` may exist and yet hang its guests (nested virtual machines do that), so its presence proves nothing.
+`/dev/kvm` may exist and yet hang its guests (nested virtual machines do that), so it proves nothing.
 """
 
 import json
@@ -39,7 +39,9 @@ def kvm_boots(*, kernel: Path, initrd: Path, limit_s: float = PROBE_LIMIT_S) -> 
         *("-append", "console=ttyS0 quiet sandbox.probe"),
     ]
     try:
-        done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, timeout=limit_s, check=False)
+        done = subprocess.run(
+            argv, stdin=subprocess.DEVNULL, capture_output=True, timeout=limit_s, check=False
+        )
     except subprocess.TimeoutExpired:
         return False
     return _MARK in done.stdout

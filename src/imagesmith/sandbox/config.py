@@ -12,7 +12,7 @@ OWNER_ID = "123456789012"
 USER_ARN = f"arn:aws:iam::{OWNER_ID}:user/sandbox"
 # Shaped like real ones because some clients check; they open nothing but this machine's sandbox.
 ACCESS_KEY_ID = "AKIASANDBOX000000000"
-SECRET_ACCESS_KEY = "sandbox-secret-key"  # noqa: S105
+SECRET_ACCESS_KEY = "sandbox-secret-key"
 BASE_OWNER_ID = "136693071363"  # Debian's account on EC2, so that real filters for its images match here
 DEFAULT_USER = "admin"
 

@@ -9,7 +9,7 @@ from imagesmith.sandbox.state import Instance, Snapshot, Volume
 
 
 class MachineError(Exception):
-    """The machine could not do what was asked; the message goes to the client as the instance's state reason."""
+    """The machine could not do what was asked; its message becomes the instance's state reason."""
 
 
 @dataclass
@@ -23,6 +23,7 @@ class Timings:
     ssh: bool = True
 
 
+# Called with the instance's id when a machine went off, or is about to, because somebody inside asked for it.
 PoweredOff = Callable[[str], None]
 
 

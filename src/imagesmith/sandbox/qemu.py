@@ -1,7 +1,7 @@
 """Machines that are QEMU virtual machines, each its own process on its own loopback address.
 
-A machine's process outlives the server: the server finds it again by its pid file and its monitor's socket. Every
-machine boots the base image's kernel; a kernel that a script installs is on the disk but not the one that runs.
+A machine's process outlives the server: the server finds it again by its pid file and its monitor's socket.
+Every machine boots the base image's kernel; one that a script installs is on the disk but does not run.
 """
 
 import asyncio
@@ -182,27 +182,25 @@ class QemuMachines(Machines):
         disk = self._disk(volume.disk)
         if not disk.exists():
             disk.parent.mkdir(parents=True, exist_ok=True)
-            backing = self._disk(volume.backing_disk)
+            backing = self._disk(volume.chain[0])
             await _run(
                 "qemu-img", "create", "-q", "-f", "qcow2", "-F", "qcow2", "-b", backing, disk,
                 f"{volume.size_gib}G",
             )  # fmt: skip
 
     async def _convert(self, volume: Volume, snapshot: Snapshot) -> None:
-        whole = volume.depth >= _MAX_DEPTH
-        backing = () if whole else ("-F", "qcow2", "-B", self._disk(volume.backing_disk))
+        whole = len(volume.chain) >= _MAX_DEPTH
+        backing = () if whole else ("-F", "qcow2", "-B", self._disk(volume.chain[0]))
         target = self._disk(snapshot.disk)
         written = target.with_suffix(".new")
         # -U: the pause, not QEMU's lock, keeps a running machine's disk still.
-        await _run(
-            "qemu-img", "convert", "-U", "-f", "qcow2", "-O", "qcow2", *backing, self._disk(volume.disk), written
-        )
+        formats = ("-f", "qcow2", "-O", "qcow2")
+        await _run("qemu-img", "convert", "-U", *formats, *backing, self._disk(volume.disk), written)
         written.replace(target)
-        snapshot.backing_disk = "" if whole else volume.backing_disk
-        snapshot.depth = 0 if whole else volume.depth
+        snapshot.chain = [] if whole else list(volume.chain)
 
     def _disk(self, name: str) -> Path:
-        return self._places.base / "disk.qcow2" if name == "base" else self._places.disks / name
+        return self._places.disks / name
 
     async def _say(self, instance: Instance, word: str, *, until: str = "") -> None:
         reader, writer = await asyncio.open_unix_connection(str(self._files(instance).line))
@@ -223,7 +221,8 @@ class QemuMachines(Machines):
         kernel_line = "console=ttyS0 root=/dev/vda net.ifnames=0 mitigations=off quiet systemd.show_status=0"
         return [
             *("qemu-system-x86_64", "-name", instance.id, "-M", "q35", *_ACCELERATORS[self._acceleration]),
-            *("-m", str(memory), "-nodefaults", "-display", "none", "-qmp", "unix:monitor,server=on,wait=off"),
+            *("-m", str(memory), "-nodefaults", "-display", "none"),
+            *("-qmp", "unix:monitor,server=on,wait=off"),
             *("-kernel", str(base / "vmlinuz"), "-initrd", str(base / "initrd"), "-append", kernel_line),
             # Unsafe is about power cuts of the host only: what QEMU wrote survives the end of QEMU.
             *("-drive", f"file={self._disk(volume.disk)},if=none,id=root,discard=unmap,cache=unsafe"),

@@ -33,14 +33,15 @@ class Seed:
     warnings: list[str] = field(default_factory=list)
 
     def read_user_data(self, user_data: bytes) -> None:
-        """Takes in cloud-config, scripts, or several of them as MIME parts; what it can't read becomes a warning."""
+        """Takes in cloud-config, scripts, or MIME parts of both; what it can't read becomes a warning."""
         for part in _parts(user_data):
             if part.startswith("#cloud-config"):
                 self._read_cloud_config(part)
             elif part.startswith("#!"):
                 self.scripts.append(part)
             elif part.strip():
-                self.warnings.append(f"user data beginning {part[:20]!r} is neither cloud-config nor a script")
+                start = part[:20]
+                self.warnings.append(f"user data starting {start!r} is neither cloud-config nor a script")
 
     def write(self, path: Path) -> None:
         """Leaves the seed disk: a tar archive, readable by root only."""

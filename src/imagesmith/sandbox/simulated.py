@@ -35,7 +35,6 @@ class SimulatedMachines(Machines):
         self._timings = timings
         self._on_power_off = on_power_off
         self._running: dict[str, _Running] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
         self.ssh_port = ssh_port
 
     async def boot(self, instance: Instance, volume: Volume, seed: Seed) -> None:
@@ -67,7 +66,7 @@ class SimulatedMachines(Machines):
 
     async def destroy(self, instance: Instance) -> None:
         """Switches off at once and removes what was uploaded."""
-        self._switch_off(instance.id, tell=False)
+        self._switch_off(instance.id)
         shutil.rmtree(self._directory(instance), ignore_errors=True)
 
     async def save_disk(self, instance: Instance, volume: Volume, snapshot: Snapshot) -> None:
@@ -94,7 +93,7 @@ class SimulatedMachines(Machines):
         machine = SimulatedMachine(
             instance.id,
             self._timings,
-            press_power_button=lambda: self._press_power_button(instance),
+            press_power_button=lambda: self._on_power_off(instance.id),
             uploaded=lambda path: (files / path.lstrip("/")).is_file(),
         )
         self._running[instance.id] = _Running(machine, await self._serve(instance, machine, seed))
@@ -113,6 +112,7 @@ class SimulatedMachines(Machines):
             process.exit(status)
 
         directory = self._directory(instance)
+        uploads = str(directory / "files").encode()
         _leave_keys(directory, seed)
         try:
             return await asyncssh.listen(
@@ -122,30 +122,17 @@ class SimulatedMachines(Machines):
                 # The library's server looks for keys in each user's home unless it is given them here.
                 authorized_client_keys=str(directory / "authorized_keys"),
                 process_factory=handle,
-                sftp_factory=lambda channel: asyncssh.SFTPServer(channel, chroot=str(directory / "files").encode()),
+                sftp_factory=lambda channel: asyncssh.SFTPServer(channel, chroot=uploads),
                 allow_scp=True,
                 encoding=None,
             )
         except OSError as error:
             raise MachineError(f"{instance.address}:{self.ssh_port} can't be used: {error}") from error
 
-    def _press_power_button(self, instance: Instance) -> None:
-        async def off() -> None:
-            await asyncio.sleep(self._timings.stop_s)
-            self._switch_off(instance.id)
-
-        task = asyncio.create_task(off())
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    def _switch_off(self, instance_id: str, *, tell: bool = True) -> None:
+    def _switch_off(self, instance_id: str) -> None:
         running = self._running.pop(instance_id, None)
-        if running is None:
-            return
-        if running.server is not None:
+        if running is not None and running.server is not None:
             running.server.close()
-        if tell:
-            self._on_power_off(instance_id)
 
     def _directory(self, instance: Instance) -> Path:
         return self._places.machines / instance.id

@@ -16,7 +16,7 @@ from imagesmith.sandbox.machines import Timings
 
 @dataclass
 class SimulatedMachine:
-    """A simulated machine as its shell sees it: what was uploaded, what the verbs remember, its power button."""
+    """A machine as its shell sees it: its uploads, what the verbs remember, its power button."""
 
     instance_id: str
     timings: Timings

@@ -51,7 +51,7 @@ class Image(Thing):
 
 @dataclass(kw_only=True)
 class Snapshot(Thing):
-    """The content of a disk; `disk` is its file, `depth` how many files it stands on."""
+    """The content of a disk; `disk` is its file, `chain` the files it stands on, the nearest first."""
 
     volume_id: str
     size_gib: int
@@ -59,13 +59,12 @@ class Snapshot(Thing):
     owner: str = config.OWNER_ID
     description: str = ""
     disk: str = ""
-    backing_disk: str = ""
-    depth: int = 0
+    chain: list[str] = field(default_factory=list)
 
 
 @dataclass(kw_only=True)
 class Volume(Thing):
-    """An instance's root disk."""
+    """An instance's root disk; `disk` and `chain` as for a snapshot."""
 
     size_gib: int
     snapshot_id: str
@@ -74,8 +73,7 @@ class Volume(Thing):
     delete_on_termination: bool = True
     volume_type: str = "gp3"
     disk: str = ""
-    backing_disk: str = ""
-    depth: int = 0
+    chain: list[str] = field(default_factory=list)
 
 
 @dataclass(kw_only=True)

@@ -52,7 +52,7 @@ class Sweep:
         self._failed: list[str] = []
 
     async def run(self, now: datetime) -> list[str]:
-        """End what is over on every cloud, a line for each thing done; raises CloudError at the end if some could not be."""
+        """End what is over on every cloud, a line for each thing done; raises CloudError if some could not be."""
         over = await in_thread(builds_over, self._catalog, now=now)
         leftovers = set(await in_thread(recorded_leftovers, self._catalog, over))
         for target in await in_thread(known_targets, self._catalog):

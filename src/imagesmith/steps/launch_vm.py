@@ -62,7 +62,7 @@ async def _refuse_taken_name(context: TargetContext, row: TargetRecord) -> None:
     if taken is not None and taken.build_id != context.plan.build_id:
         raise NameTaken(
             f"{context.name}: an image named {row.image_name} is there already ({taken.id}) and is not overwritten; "
-            f"put {{build_id}} into image_name in include/generators/{context.plan.generator}.yaml, or remove that image"
+            f"put {{build_id}} into image_name in include/generators/{context.plan.generator}.yaml, or remove it"
         )
 
 

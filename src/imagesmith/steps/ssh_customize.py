@@ -258,7 +258,7 @@ async def _after_loss(context: TargetContext, error: ConnectionLost, failures: i
         _refuse_dead(context, instance.state, instance.reason)
         if instance.state is InstanceState.STOPPED:
             raise InstanceLost(
-                f"{context.name}: instance {instance.id} is stopped before its clean-up ({instance.reason or 'no reason'}); "
+                f"{context.name}: instance {instance.id} stopped before its clean-up ({instance.reason or 'no reason'}); "
                 "a script may restart the machine but not power it off"
             )
     await context.waits.pause(RECONNECT_S, what, cause=error)

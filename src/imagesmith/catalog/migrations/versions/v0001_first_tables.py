@@ -119,9 +119,7 @@ def _create_resources() -> None:
         sa.Column("made_at", TIME),
         sa.Column("gone_at", TIME),
         sa.PrimaryKeyConstraint("id", name="pk_resources"),
-        sa.UniqueConstraint(
-            "build_id", "cloud", "kind", "name", name="uq_resources_build_id_cloud_kind_name"
-        ),
+        sa.UniqueConstraint("build_id", "cloud", "kind", "name", name="uq_resources_build_id_cloud_kind_name"),
         _target_key("resources"),
     )
     still_there = sa.text("gone_at IS NULL")

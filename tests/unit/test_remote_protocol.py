@@ -1,0 +1,280 @@
+"""`remote.sh` over real SSH connections: an SSH server in this process whose commands run in a real shell."""
+
+import asyncio
+import contextlib
+import os
+import subprocess
+import time
+from pathlib import Path
+
+import asyncssh
+import pytest
+
+from imagesmith.errors import ConnectionLost, HostKeyMismatch
+from imagesmith.keys import derive
+from imagesmith.ssh import KeyRefused, Login, RemoteFailure, connect
+
+# The server's own redirection leaves a queue behind when a connection is cut on purpose.
+pytestmark = pytest.mark.filterwarnings("ignore:coroutine 'Queue.join':RuntimeWarning")
+
+SECRET = b"s" * 32
+BUILD = "20260101-000000-abcdef"
+
+
+class Machine:
+    """An SSH server with a home directory of its own; `drop()` cuts every connection."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.work = home / ".imagesmith" / BUILD
+        self.login_key = derive(SECRET, build_id=BUILD, cloud="c", attempt=1, purpose="login")
+        self.host_key = derive(SECRET, build_id=BUILD, cloud="c", attempt=1, purpose="host")
+        self.connections: list[asyncssh.SSHServerConnection] = []
+
+    async def start(self) -> None:
+        machine = self
+
+        class Server(asyncssh.SSHServer):
+            def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
+                machine.connections.append(conn)
+
+        authorized = asyncssh.import_authorized_keys(self.login_key.public)
+        self.server = await asyncssh.create_server(
+            Server,
+            "127.0.0.1",
+            0,
+            server_host_keys=[asyncssh.import_private_key(self.host_key.private)],
+            authorized_client_keys=authorized,
+            process_factory=self._run,
+            encoding=None,
+        )
+        self.port = self.server.sockets[0].getsockname()[1]
+
+    async def _run(self, process: "asyncssh.SSHServerProcess[bytes]") -> None:
+        local = await asyncio.create_subprocess_shell(
+            process.command or "",
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env={"HOME": str(self.home), "PATH": os.environ["PATH"]},
+        )
+        await process.redirect(stdin=local.stdin, stdout=local.stdout, stderr=local.stderr)
+        process.exit(await local.wait())
+
+    def login(self, **changes: object) -> Login:
+        values = {
+            "address": "127.0.0.1",
+            "port": self.port,
+            "username": "admin",
+            "key": self.login_key,
+            "host_key": self.host_key.public,
+        }
+        return Login(**{**values, **changes})  # type: ignore[arg-type]
+
+    def drop(self) -> None:
+        for connection in self.connections:
+            connection.abort()
+
+
+@contextlib.asynccontextmanager
+async def machine(home: Path):
+    made = Machine(home)
+    await made.start()
+    try:
+        yield made
+    finally:
+        made.drop()
+        made.server.close()
+
+
+async def followed(remote, name: str, offset: int = 0) -> bytes:
+    return b"".join([chunk async for chunk in remote.follow(name, offset)])
+
+
+async def ended(remote, name: str):
+    for _ in range(100):
+        state = await remote.status(name)
+        if state.state != "running":
+            return state
+        await asyncio.sleep(0.05)
+    raise AssertionError(f"{name} still runs")
+
+
+def test_a_script_runs_detached_with_its_output_exit_code_and_environment(tmp_path):
+    async def go():
+        async with machine(tmp_path) as vm, connect(vm.login(), BUILD) as remote:
+            await remote.put("script-0", b'#!/bin/sh\necho "<$extra>"; umask; echo to-stderr >&2; exit 3\n')
+            await remote.start("script-0", environment={"extra": "a 'quoted' $HOME\nand a line; `date`"})
+            output = await followed(remote, "script-0")
+            return output, await ended(remote, "script-0")
+
+    output, state = asyncio.run(go())
+    assert output == b"<a 'quoted' $HOME\nand a line; `date`>\n0022\nto-stderr\n"
+    assert (state.state, state.rc, state.size) == ("done", 3, len(output))
+
+
+def test_the_environment_is_gone_from_memory_and_disk_once_the_script_runs(tmp_path):
+    async def go():
+        async with machine(tmp_path) as vm, connect(vm.login(), BUILD) as remote:
+            await remote.put("script-0", b"#!/bin/sh\necho $secret\n")
+            await remote.start("script-0", environment={"secret": "hunter2"})
+            await followed(remote, "script-0")
+            return vm
+
+    vm = asyncio.run(go())
+    assert not list(Path("/dev/shm").glob(f"imagesmith-{BUILD}*"))
+    left = [path for path in vm.work.rglob("*") if path.is_file() and path.name != "script-0.out"]
+    assert all(b"hunter2" not in path.read_bytes() for path in left)
+
+
+def test_starting_twice_runs_once(tmp_path):
+    async def go():
+        async with machine(tmp_path) as vm, connect(vm.login(), BUILD) as remote:
+            await remote.put("script-0", f"#!/bin/sh\necho ran >>{tmp_path}/count\n".encode())
+            for _ in range(3):
+                await remote.start("script-0", environment={})
+            await ended(remote, "script-0")
+
+    asyncio.run(go())
+    assert (tmp_path / "count").read_text() == "ran\n"
+
+
+def test_a_start_cut_off_before_its_process_is_made_good(tmp_path):
+    async def go():
+        async with machine(tmp_path) as vm, connect(vm.login(), BUILD) as remote:
+            await remote.put("script-0", b"#!/bin/sh\necho ran\n")
+            mark = vm.work / "script-0.once"
+            mark.mkdir()
+            (mark / "boot").write_text(Path("/proc/sys/kernel/random/boot_id").read_text())
+            await remote.start("script-0", environment={})
+            return await followed(remote, "script-0")
+
+    assert asyncio.run(go()) == b"ran\n"
+
+
+def test_output_goes_on_at_the_offset_after_a_lost_connection(tmp_path):
+    script = b"#!/bin/sh\necho one\nwhile [ ! -e go ]; do sleep 0.05; done\necho two\n"
+
+    async def go():
+        async with machine(tmp_path) as vm:
+            first = b""
+            with pytest.raises(ConnectionLost):
+                async with connect(vm.login(), BUILD) as remote:
+                    await remote.put("script-0", script)
+                    await remote.start("script-0", environment={})
+                    async for chunk in remote.follow("script-0", 0):
+                        first += chunk
+                        vm.drop()
+            (tmp_path / "go").touch()
+            async with connect(vm.login(), BUILD) as remote:
+                second = await followed(remote, "script-0", len(first))
+                return first, second, await ended(remote, "script-0")
+
+    first, second, state = asyncio.run(go())
+    assert (first, second, state.rc) == (b"one\n", b"two\n", 0)
+
+
+def test_a_script_killed_without_an_exit_code_is_lost(tmp_path):
+    async def go():
+        async with machine(tmp_path) as vm, connect(vm.login(), BUILD) as remote:
+            await remote.put("script-0", b"#!/bin/sh\necho on\nkill -9 $PPID\nsleep 0.1\n")
+            await remote.start("script-0", environment={})
+            return await ended(remote, "script-0")
+
+    assert asyncio.run(go()).state == "lost"
+
+
+@pytest.mark.parametrize(("marked", "state"), [(True, "rebooted"), (False, "lost")])
+def test_a_reboot_is_told_from_a_crash_by_the_mark_of_an_orderly_stop(tmp_path, marked, state):
+    async def go():
+        async with machine(tmp_path) as vm, connect(vm.login(), BUILD) as remote:
+            await remote.put("script-0", b"#!/bin/sh\nsleep 0.1\n")
+            await remote.start("script-0", environment={})
+            await ended(remote, "script-0")
+            (vm.work / "script-0.rc").unlink()
+            (vm.work / "script-0.boot").write_text("an-earlier-boot\n")
+            if marked:
+                (vm.work / "script-0.stopping").write_text("an-earlier-boot\n")
+            return await remote.status("script-0")
+
+    assert asyncio.run(go()).state == state
+
+
+def test_a_stop_signal_leaves_its_mark_while_the_script_goes_on(tmp_path):
+    async def go():
+        async with machine(tmp_path) as vm, connect(vm.login(), BUILD) as remote:
+            await remote.put("script-0", b"#!/bin/sh\necho on\nwhile [ ! -e go ]; do sleep 0.05; done\nexit 143\n")
+            await remote.start("script-0", environment={})
+            while not (vm.work / "script-0.pid").exists():
+                await asyncio.sleep(0.02)
+            os.kill(int((vm.work / "script-0.pid").read_text()), 15)
+            (tmp_path / "go").touch()
+            while not (vm.work / "script-0.rc").exists():
+                await asyncio.sleep(0.02)
+            return await remote.status("script-0")
+
+    # Ended by a stop in this very boot: the machine is on its way down, so it still counts as running.
+    assert asyncio.run(go()).state == "running"
+
+
+def test_an_upload_cut_short_runs_nothing(tmp_path):
+    from imagesmith.ssh import _stdin
+
+    text = _stdin(b"content")
+    for cut in (len(text) - 3, len(text) - 20, len(text) // 2):
+        command = ["sh", "-s", "--", "imagesmith", "put", BUILD, "x", "0600"]
+        subprocess.run(command, input=text[:cut], env={"HOME": str(tmp_path), "PATH": os.environ["PATH"]}, check=False)
+    assert not (tmp_path / ".imagesmith" / BUILD / "x").exists()
+
+
+def test_another_host_key_is_refused(tmp_path):
+    other = derive(SECRET, build_id="other", cloud="c", attempt=1, purpose="host").public
+
+    async def go():
+        async with machine(tmp_path) as vm, connect(vm.login(host_key=other), BUILD):
+            raise AssertionError("connected to a machine with another host key")
+
+    with pytest.raises(HostKeyMismatch, match="does not have the host key"):
+        asyncio.run(go())
+
+
+def test_another_login_key_is_refused_and_tried_again(tmp_path):
+    async def go():
+        other = derive(SECRET, build_id="other", cloud="c", attempt=1, purpose="login")
+        async with machine(tmp_path) as vm, connect(vm.login(key=other), BUILD):
+            raise AssertionError("logged in with another key")
+
+    with pytest.raises(KeyRefused):
+        asyncio.run(go())
+
+
+def test_without_a_pinned_key_the_first_is_told(tmp_path):
+    async def go():
+        async with machine(tmp_path) as vm, connect(vm.login(host_key=None), BUILD) as remote:
+            return remote.host_key() == vm.host_key.public
+
+    assert asyncio.run(go())
+
+
+def test_a_verb_that_fails_says_what_it_printed(tmp_path):
+    async def go():
+        async with machine(tmp_path) as vm, connect(vm.login(), BUILD) as remote:
+            (tmp_path / "file").touch()
+            await remote.place(f"{tmp_path}/file/below", b"x")
+
+    with pytest.raises(RemoteFailure, match="[Nn]ot a directory|File exists"):
+        asyncio.run(go())
+
+
+def test_nobody_listening_is_a_lost_connection(tmp_path):
+    async def go():
+        async with machine(tmp_path) as vm:
+            vm.server.close()
+            await vm.server.wait_closed()
+            async with connect(vm.login(), BUILD):
+                pass
+
+    started = time.monotonic()
+    with pytest.raises(ConnectionLost):
+        asyncio.run(go())
+    assert time.monotonic() - started < 5
