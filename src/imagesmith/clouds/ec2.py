@@ -11,12 +11,10 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
-from imagesmith.clouds.caller_address import caller_cidr
 from imagesmith.clouds.ec2_cleanup import Deletion, Inventory, chunks, pages, refusal
-from imagesmith.clouds.ec2_errors import WHEN_LAUNCHING, WHEN_SAVING, Meaning, translate
+from imagesmith.clouds.ec2_errors import WHEN_SAVING, Meaning, translate
+from imagesmith.clouds.ec2_launch import Launching
 from imagesmith.clouds.ec2_words import (
-    AUTO,
-    ENDING,
     Ec2Settings,
     all_tags,
     image_of,
@@ -25,9 +23,7 @@ from imagesmith.clouds.ec2_words import (
     pairs_of,
     refuse_instance_store,
     resource_of,
-    run_arguments,
     specifications,
-    ssh_permission,
     tags_of,
 )
 from imagesmith.core import (
@@ -46,7 +42,7 @@ from imagesmith.core import (
     SourceImage,
     Traits,
 )
-from imagesmith.errors import ImagesmithError, InstanceLost, NameTaken, SaveFailed, SourceImageNotFound
+from imagesmith.errors import ImagesmithError, NameTaken, SaveFailed, SourceImageNotFound
 
 # For botocore's Config. The step above tries again, with jitter and inside its limit, so botocore must not.
 CLIENT_CONFIG: Mapping[str, Any] = {
@@ -74,6 +70,7 @@ class Ec2Cloud(Cloud):
         self._clients: dict[str, Any] = {}
         self._lock = threading.Lock()
         self._inventory = Inventory(self._ask)
+        self._launching = Launching(name, self._ask, settings=self.settings, endpoint_url=self._endpoint_url)
         # Documents of images looked at, so that what they tell is not asked for twice.
         self._images: dict[str, dict[str, Any]] = {}
 
@@ -122,133 +119,9 @@ class Ec2Cloud(Cloud):
 
     def launch(self, request: LaunchRequest, ledger: Ledger) -> str:
         """Make key pair, security group and instance, each adopted if there; returns the instance's id."""
-        tags = all_tags(self.name, request.build_id, name=request.name, tags=request.tags)
         image = self._image(request.source_image_id)
         refuse_instance_store(self.name, image)
-        key_is_new = self._ensure_key_pair(request, ledger, tags=tags)
-        group_id, group_is_new = self._ensure_group(request, ledger, tags=tags)
-        ledger.intend(ResourceKind.INSTANCE, request.name)
-        # Something there before us means an earlier try whose answer was lost, maybe with the instance made.
-        instance_id = None if key_is_new and group_is_new else self._instance_launched(request.name)
-        if instance_id is None:
-            arguments = run_arguments(request, self.settings, group_id=group_id, image=image, tags=tags)
-            instance_id = self._run(request, arguments)
-        ledger.made(ResourceKind.INSTANCE, request.name, instance_id)
-        return instance_id
-
-    def _ensure_key_pair(self, request: LaunchRequest, ledger: Ledger, *, tags: Mapping[str, str]) -> bool:
-        ledger.intend(ResourceKind.KEY_PAIR, request.name)
-        tried = f"import key pair {request.name}"
-        is_new = True
-        try:
-            made = self._ask(
-                tried,
-                "import_key_pair",
-                special=WHEN_LAUNCHING,
-                KeyName=request.name,
-                PublicKeyMaterial=request.public_key.encode(),
-                TagSpecifications=specifications(tags, "key-pair"),
-            )
-        except ImagesmithError as error:
-            if refusal(error) != "InvalidKeyPair.Duplicate":
-                raise
-            made = self._ask(tried, "describe_key_pairs", KeyNames=[request.name])["KeyPairs"][0]
-            is_new = False
-        ledger.made(ResourceKind.KEY_PAIR, request.name, made["KeyPairId"])
-        return is_new
-
-    def _ensure_group(self, request: LaunchRequest, ledger: Ledger, *, tags: Mapping[str, str]) -> tuple[str, bool]:
-        cidr = self._ssh_cidr()
-        network = self._vpc()
-        ledger.intend(ResourceKind.SECURITY_GROUP, request.name)
-        group_id, is_new = self._make_group(request, network=network, tags=tags)
-        ledger.made(ResourceKind.SECURITY_GROUP, request.name, group_id)
-        try:
-            self._ask(
-                f"open port {self.settings.ssh_port} of {group_id} for {cidr}",
-                "authorize_security_group_ingress",
-                special=WHEN_LAUNCHING,
-                GroupId=group_id,
-                IpPermissions=[ssh_permission(self.settings, cidr)],
-            )
-        except ImagesmithError as error:
-            if refusal(error) != "InvalidPermission.Duplicate":
-                raise
-        return group_id, is_new
-
-    def _make_group(
-        self, request: LaunchRequest, *, network: Mapping[str, str], tags: Mapping[str, str]
-    ) -> tuple[str, bool]:
-        tried = f"create security group {request.name}"
-        try:
-            made = self._ask(
-                tried,
-                "create_security_group",
-                special=WHEN_LAUNCHING,
-                GroupName=request.name,
-                Description=f"Imagesmith build {request.build_id}: SSH from the builder",
-                TagSpecifications=specifications(tags, "security-group"),
-                **network,
-            )
-            return str(made["GroupId"]), True
-        except ImagesmithError as error:
-            if refusal(error) != "InvalidGroup.Duplicate":
-                raise
-        by_name = [{"Name": "group-name", "Values": [request.name]}]
-        by_name += [{"Name": "vpc-id", "Values": [vpc]} for vpc in network.values()]
-        found = self._ask(tried, "describe_security_groups", Filters=by_name)["SecurityGroups"]
-        return str(found[0]["GroupId"]), False
-
-    def _vpc(self) -> dict[str, str]:
-        """The network of the group: the one that is set, else the subnet's, else the account's default."""
-        if self.settings.vpc_id:
-            return {"VpcId": self.settings.vpc_id}
-        if not self.settings.subnet_id:
-            return {}
-        subnet_id = self.settings.subnet_id
-        subnets = self._ask(f"look up subnet {subnet_id}", "describe_subnets", SubnetIds=[subnet_id])["Subnets"]
-        return {"VpcId": subnets[0]["VpcId"]}
-
-    def _ssh_cidr(self) -> str:
-        if self.settings.ssh_cidr != AUTO:
-            return self.settings.ssh_cidr
-        endpoint = str(self._client("ec2").meta.endpoint_url)
-        return caller_cidr(self.name, endpoint, settings=self.settings)
-
-    def _instance_launched(self, name: str) -> str | None:
-        by_key = [{"Name": "key-name", "Values": [name]}]  # no other instance has this key pair
-        reservations = pages(
-            self._ask,
-            f"look for an instance named {name}",
-            method="describe_instances",
-            key="Reservations",
-            Filters=by_key,
-        )
-        for document in instance_documents(reservations):
-            return self._not_ending(document)
-        return None
-
-    def _run(self, request: LaunchRequest, arguments: Mapping[str, Any]) -> str:
-        tried = f"launch {request.instance_type} from {request.source_image_id} as {request.name}"
-        try:
-            reply = self._ask(tried, "run_instances", special=WHEN_LAUNCHING, **arguments)
-        except ImagesmithError as error:
-            # The token is known with other arguments: an earlier try went through, a setting changed since.
-            adopted = refusal(error) == "IdempotentParameterMismatch" and self._instance_launched(request.name)
-            if not adopted:
-                raise
-            return adopted
-        return self._not_ending(reply["Instances"][0])
-
-    def _not_ending(self, document: Mapping[str, Any]) -> str:
-        """The id of an instance to adopt; raises InstanceLost for one that is on its way out."""
-        if document["State"]["Name"] in ENDING:
-            reason = (document.get("StateReason") or {}).get("Message", "no reason given")
-            raise InstanceLost(
-                f"{self.name}: instance {document['InstanceId']} is {document['State']['Name']}: {reason}; "
-                "start the build again"
-            )
-        return str(document["InstanceId"])
+        return self._launching.run(request, ledger, image=image)
 
     def observe_instances(self, instance_ids: Sequence[str]) -> dict[str, Instance]:
         """One look at many instances, a call per hundred; one the cloud does not know is GONE."""
@@ -364,6 +237,9 @@ class Ec2Cloud(Cloud):
     def delete(self, resources: Iterable[Resource]) -> list[Resource]:
         """Ask for the end of what can end now; returns what is left, raises what the cloud refused."""
         return Deletion(self._ask, self._inventory).run(resources)
+
+    def _endpoint_url(self) -> str:
+        return str(self._client("ec2").meta.endpoint_url)
 
     def _client(self, service: str) -> Any:
         with self._lock:
