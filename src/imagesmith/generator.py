@@ -101,14 +101,19 @@ class Generator(BaseModel):
         return hashlib.sha256(lines.encode()).hexdigest()
 
     def _content(self) -> dict[str, Any]:
+        # Without defaults, so that a key which a later release adds does not make every generator look new.
         return {
             "name": self.name,
             "scripts": [script.sha256 for script in self.scripts],
             "files": {file.path: file.sha256 for file in self.files},
             "parameters": {
-                name: parameter.model_dump(exclude={"description"}) for name, parameter in self.parameters.items()
+                name: parameter.model_dump(exclude={"description"}, exclude_defaults=True)
+                for name, parameter in self.parameters.items()
             },
-            "clouds": {name: entry.model_dump(exclude={"time_limits"}) for name, entry in self.clouds.items()},
+            "clouds": {
+                name: entry.model_dump(exclude={"time_limits"}, exclude_defaults=True)
+                for name, entry in self.clouds.items()
+            },
         }
 
 

@@ -33,6 +33,12 @@ class Parameter(Section):
     description: str = ""
 
 
+NOUNS: Mapping[str, str] = {
+    "string": "text",
+    "integer": "a whole number",
+    "number": "a number",
+    "boolean": "true or false",
+}
 _TYPE_CURES: Mapping[str, str] = {
     "string": "put it in quotes",
     "integer": "write digits only, without quotes",
@@ -123,7 +129,7 @@ def accept(name: str, parameter: Parameter, value: object) -> Value:
         value = int(value)  # JSON has one kind of number
     problem = value_problem(parameter.type, value)
     if problem:
-        raise DefinitionError(f"parameter {name}: {value!r:.60} {problem}; give a {parameter.type}")
+        raise DefinitionError(f"parameter {name}: {value!r:.60} {problem}; give {NOUNS[parameter.type]}")
     if parameter.choices and value not in parameter.choices:
         raise DefinitionError(f"parameter {name}: {value!r:.60} is not one of the choices; use {_or(parameter)}")
     assert isinstance(value, str | int | float | bool)
@@ -141,7 +147,7 @@ def from_text(name: str, parameter: Parameter, text: str) -> Value:
             return accept(name, parameter, float(text))
     except (KeyError, ValueError) as error:
         raise DefinitionError(
-            f"parameter {name}: {text!r:.60} is no {parameter.type}; {_TYPE_CURES[parameter.type]}"
+            f"parameter {name}: {text!r:.60} is not {NOUNS[parameter.type]}; give {NOUNS[parameter.type]}"
         ) from error
     return accept(name, parameter, text)
 

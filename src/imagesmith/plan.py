@@ -20,7 +20,7 @@ from imagesmith.errors import DefinitionError
 from imagesmith.findings import did_you_mean
 from imagesmith.generator import Generator
 from imagesmith.image_names import render
-from imagesmith.parameters import Value, accept, as_variable, from_text, json_schema
+from imagesmith.parameters import NOUNS, Value, accept, as_variable, from_text, json_schema
 
 # Flat arguments of an Airflow `Param`: default, description, and a JSON schema's own keys.
 ParamSpec = dict[str, Any]
@@ -201,7 +201,7 @@ def _accepted(generator: Generator, given: Mapping[str, object]) -> dict[str, Va
     accepted: dict[str, Value] = {}
     for name, parameter in generator.parameters.items():
         if name not in given and parameter.default is None:
-            raise DefinitionError(f"{generator.name}: parameter {name} has no value; give a {parameter.type}")
+            raise DefinitionError(f"{generator.name}: parameter {name} has no value; give {NOUNS[parameter.type]}")
         accepted[name] = accept(name, parameter, given.get(name, parameter.default))
     return accepted
 

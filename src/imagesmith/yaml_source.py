@@ -165,6 +165,7 @@ class _Reader:
         self._document = document
         self._count = 0
         self._depth = 0
+        self._constructor = YAML(typ="safe", pure=True).constructor
 
     def value(self, node: Node, path: KeyPath) -> Any:
         """The node's value; `path` is where in the document it stands."""
@@ -243,7 +244,7 @@ class _Reader:
             self._report_tag(node, path)
             return None
         try:
-            return YAML(typ="safe", pure=True).constructor.construct_object(node)
+            return self._constructor.construct_object(node)
         except (ValueError, LookupError, YAMLError):  # a tag that does not fit, or a number beyond all bounds
             self._document.report(path, f"{str(node.value)[:40]!r} is not a YAML {kind}", "put it in quotes")
             return None
