@@ -3,13 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import json
-import os
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
 import uuid
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
@@ -18,7 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from imagesmith.clouds.memory import Fault, MemoryCloud, Timing
+
+from imagesmith.clouds.memory import MemoryCloud
+from imagesmith.clouds.memory_world import Fault, Timing
 from imagesmith.core import (
     TAG_GENERATOR,
     Cloud,
