@@ -78,7 +78,8 @@ make_venv() {
     uv=$(sed -n 's/^uv==\([^ ;]*\).*/uv==\1/p' "$root/requirements-dev.txt")
     "$venv/bin/python" -m pip --quiet --disable-pip-version-check install "$uv"
     set -- --quiet --python "$venv/bin/python"
-    "$venv/bin/uv" pip sync "$@" "$root/requirements.txt" "$root/requirements-dev.txt"
+    # Compiled now, or each of Airflow's processes compiles for itself while the first start is waited for.
+    "$venv/bin/uv" pip sync "$@" --compile-bytecode "$root/requirements.txt" "$root/requirements-dev.txt"
     "$venv/bin/uv" pip install "$@" --no-deps --editable "$root"
     { "$venv/bin/python" -V; cat "$root/requirements.txt" "$root/requirements-dev.txt" "$root/pyproject.toml"; } |
         sha256sum >"$stamp"
