@@ -86,7 +86,7 @@ class Ec2Cloud(Cloud):
         """
         tried = f"find source image {query}"
         if query.id:
-            arguments: dict[str, Any] = {"ImageIds": [query.id]}
+            arguments: dict[str, Any] = {"ImageIds": [query.id], "IncludeDeprecated": True}
         else:
             by_name = [{"Name": "name", "Values": [query.name]}, {"Name": "state", "Values": ["available"]}]
             arguments = {"Owners": [query.owner or "self"], "Filters": by_name}
@@ -198,7 +198,7 @@ class Ec2Cloud(Cloud):
         for some in chunks(image_ids):
             by_id = [{"Name": "image-id", "Values": some}]
             tried = f"look at {', '.join(some)}"
-            yield from pages(self._ask, tried, method="describe_images", key="Images", Filters=by_id)
+            yield from pages(self._ask, tried, method="describe_images", key="Images", Owners=["self"], Filters=by_id)
 
     def _image(self, image_id: str) -> dict[str, Any]:
         """The document of an image as last seen, or looked up."""

@@ -222,6 +222,7 @@ class Deletion:
                 f"look up the snapshots of {', '.join(some)}",
                 method="describe_images",
                 key="Images",
+                Owners=["self"],
                 Filters=[{"Name": "image-id", "Values": some}],
             )
             found += [snapshot for document in documents for snapshot in snapshots_of(document)]

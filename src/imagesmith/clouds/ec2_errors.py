@@ -110,12 +110,15 @@ _MEANINGS: Mapping[Meaning, tuple[str, ...]] = {
 
 MEANINGS: Mapping[str, Meaning] = {code: meaning for meaning, codes in _MEANINGS.items() for code in codes}
 
+_LAUNCH_VALUE = Meaning(
+    DefinitionError,
+    "check instance_type and disk_gib of {cloud} in the generator and its settings in include/clouds.yaml",
+)
+
 # The same code means something else to some calls.
 WHEN_LAUNCHING: Mapping[str, Meaning] = {
-    "InvalidParameterValue": Meaning(LaunchRefused, "check what the generator and include/clouds.yaml say of {cloud}"),
-    "InvalidParameterCombination": Meaning(
-        LaunchRefused, "check what the generator and include/clouds.yaml say of {cloud}"
-    ),
+    "InvalidParameterValue": _LAUNCH_VALUE,
+    "InvalidParameterCombination": _LAUNCH_VALUE,
     "InvalidKeyPair.NotFound": Meaning(LaunchRefused, "somebody deleted the key pair; start the build again"),
     "InvalidGroup.NotFound": Meaning(LaunchRefused, "somebody deleted the security group; start the build again"),
     "InvalidUserData.Malformed": Meaning(LaunchRefused, "shorten what user data carries; the cloud takes 16 KiB"),
