@@ -39,9 +39,7 @@ def kvm_boots(*, kernel: Path, initrd: Path, limit_s: float = PROBE_LIMIT_S) -> 
         *("-append", "console=ttyS0 quiet sandbox.probe"),
     ]
     try:
-        done = subprocess.run(
-            argv, stdin=subprocess.DEVNULL, capture_output=True, timeout=limit_s, check=False
-        )
+        done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, timeout=limit_s, check=False)
     except subprocess.TimeoutExpired:
         return False
     return _MARK in done.stdout

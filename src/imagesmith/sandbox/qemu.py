@@ -60,9 +60,7 @@ class _Files:
 class QemuMachines(Machines):
     """All virtual machines of one sandbox."""
 
-    def __init__(
-        self, places: config.Places, timings: Timings, *, acceleration: str, on_power_off: PoweredOff
-    ) -> None:
+    def __init__(self, places: config.Places, timings: Timings, *, acceleration: str, on_power_off: PoweredOff) -> None:
         self._places = places
         self._timings = timings
         self._acceleration = acceleration

@@ -28,9 +28,7 @@ class _Running:
 class SimulatedMachines(Machines):
     """All simulated machines of one sandbox."""
 
-    def __init__(
-        self, places: config.Places, timings: Timings, *, ssh_port: int, on_power_off: PoweredOff
-    ) -> None:
+    def __init__(self, places: config.Places, timings: Timings, *, ssh_port: int, on_power_off: PoweredOff) -> None:
         self._places = places
         self._timings = timings
         self._on_power_off = on_power_off
@@ -98,9 +96,7 @@ class SimulatedMachines(Machines):
         )
         self._running[instance.id] = _Running(machine, await self._serve(instance, machine, seed))
 
-    async def _serve(
-        self, instance: Instance, machine: SimulatedMachine, seed: Seed
-    ) -> asyncssh.SSHAcceptor | None:
+    async def _serve(self, instance: Instance, machine: SimulatedMachine, seed: Seed) -> asyncssh.SSHAcceptor | None:
         if not self._timings.ssh:
             return None
 

@@ -134,9 +134,7 @@ class State:
         # The file is whole after any kill of the server; a power cut ends the machines too.
         self._database.execute("PRAGMA journal_mode = WAL")
         self._database.execute("PRAGMA synchronous = OFF")
-        self._database.execute(
-            "CREATE TABLE IF NOT EXISTS things (kind TEXT, id TEXT PRIMARY KEY, content TEXT)"
-        )
+        self._database.execute("CREATE TABLE IF NOT EXISTS things (kind TEXT, id TEXT PRIMARY KEY, content TEXT)")
         self.images = self._load(Image)
         self.snapshots = self._load(Snapshot)
         self.volumes = self._load(Volume)
@@ -175,9 +173,7 @@ class State:
         self._database.close()
 
     def _load(self, kind: type[T]) -> dict[str, T]:
-        rows = self._database.execute(
-            "SELECT id, content FROM things WHERE kind = ? ORDER BY rowid", (kind.__name__,)
-        )
+        rows = self._database.execute("SELECT id, content FROM things WHERE kind = ? ORDER BY rowid", (kind.__name__,))
         return {thing_id: kind(**json.loads(content)) for thing_id, content in rows}
 
     def _tables(self) -> dict[type[Thing], dict[str, Any]]:

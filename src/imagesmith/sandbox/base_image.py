@@ -1,0 +1,62 @@
+"""The base image: made once with mmdebstrap, in about a minute, and kept."""
+
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+from imagesmith.errors import SetupError
+
+_HERE = Path(__file__).resolve().parent
+_TOOLS = {
+    "mmdebstrap": "mmdebstrap",
+    "qemu-img": "qemu-utils",
+    "qemu-system-x86_64": "qemu-system-x86",
+    "mke2fs": "e2fsprogs",
+}
+# How this host reaches the archive must hold for its guests too; nothing else of its apt does.
+_SHARED_APT_OPTIONS = (
+    "Acquire::http::Proxy",
+    "Acquire::https::Proxy",
+    "Acquire::Check-Valid-Until",
+    "Acquire::Check-Date",
+)
+
+
+def ensure(directory: Path, *, announce: Callable[[str], None]) -> None:
+    """The base image is in the directory; makes it if not. Raises SetupError with the cure."""
+    check_tools()
+    if (directory / "disk.qcow2").exists():
+        return
+    announce(f"making the sandbox's base image in {directory} (once, 1 to 3 minutes)")
+    directory.mkdir(parents=True, exist_ok=True)
+    log = directory / "make.log"
+    argv = ["sh", str(_HERE / "base_image.sh"), str(directory), *apt_options()]
+    with log.open("wb") as output:
+        done = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=output, stderr=output, check=False)
+    if done.returncode:
+        tail = "\n".join(log.read_text(errors="replace").splitlines()[-15:])
+        raise SetupError(f"the sandbox's base image could not be made; the end of {log}:\n{tail}")
+
+
+def check_tools() -> None:
+    """Raises SetupError that names the packages of the missing tools."""
+    missing = sorted(package for tool, package in _TOOLS.items() if _which(tool) is None)
+    if missing:
+        raise SetupError(f"the sandbox needs {', '.join(missing)}; try: sudo apt-get install {' '.join(missing)}")
+
+
+def apt_options(dump: Callable[[], str] | None = None) -> list[str]:
+    """The host's apt options that its guests need as well, in apt's own form without the semicolon."""
+    lines = (dump or _apt_config)().splitlines()
+    return [line.rstrip(";") for line in lines if line.split(" ", 1)[0] in _SHARED_APT_OPTIONS and '""' not in line]
+
+
+def _apt_config() -> str:
+    if shutil.which("apt-config") is None:
+        return ""
+    return subprocess.run(["apt-config", "dump"], capture_output=True, text=True, check=False).stdout
+
+
+def _which(tool: str) -> str | None:
+    return shutil.which(tool, path=":".join(("/usr/local/sbin", "/usr/sbin", "/sbin"))) or shutil.which(tool)

@@ -1,0 +1,117 @@
+"""The sandbox's own door, under `/_sandbox/`: how it is, what goes on, and how it should misbehave for a test."""
+
+from dataclasses import asdict
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from imagesmith import __version__
+from imagesmith.sandbox import config
+from imagesmith.sandbox.cloud import Cloud
+from imagesmith.sandbox.ec2_door import EC2Door, Fault
+from imagesmith.sandbox.machines import Timings
+
+_TIMINGS = {"boot_s": float, "script_s": float, "stop_s": float, "image_s": float, "ssh": bool}
+
+
+class Control:
+    """Routes over the running sandbox. Nothing here is part of any cloud's API."""
+
+    def __init__(self, cloud: Cloud, door: EC2Door, timings: Timings, *, acceleration: str) -> None:
+        self._cloud = cloud
+        self._door = door
+        self._timings = timings
+        self._acceleration = acceleration
+
+    def routes(self) -> list[Route]:
+        """Paths below /_sandbox."""
+        return [
+            Route("/health", self.health),
+            Route("/list", self.list),
+            Route("/settings", self.settings, methods=["GET", "POST"]),
+            Route("/calls", self.calls, methods=["GET", "DELETE"]),
+            Route("/reset", self.reset, methods=["POST"]),
+        ]
+
+    async def health(self, request: Request) -> Response:
+        """That the sandbox answers, and what clients need to know."""
+        return JSONResponse(
+            {
+                "ok": True,
+                "version": __version__,
+                "endpoint": config.endpoint(),
+                "ssh_port": self._cloud.machines["qemu"].ssh_port,
+                "acceleration": self._acceleration,
+                "vms": self._cloud.running_vms(),
+            }
+        )
+
+    async def list(self, request: Request) -> Response:
+        """Machines and images."""
+        state = self._cloud.state
+        return JSONResponse(
+            {
+                "instances": [
+                    {**asdict(each), "ssh_port": self._cloud.ssh_port(each), "user_data": ""}
+                    for each in state.instances.values()
+                ],
+                "images": [asdict(each) for each in state.images.values()],
+                "key_pairs": [each.name for each in state.key_pairs.values()],
+                "security_groups": [each.name for each in state.groups.values()],
+                "volumes": [asdict(each) for each in state.volumes.values()],
+                "snapshots": [asdict(each) for each in state.snapshots.values()],
+            }
+        )
+
+    async def settings(self, request: Request) -> Response:
+        """Timings of simulated machines, whether SSH answers, errors to come; answers with what holds now.
+
+        `launch_error: {code, message, status, count}` is for RunInstances, `api_error` for any action or the one
+        in its `action`; null takes all planned errors back.
+        """
+        if request.method == "POST":
+            wanted: dict[str, Any] = await request.json()
+            unknown = set(wanted) - set(_TIMINGS) - {"launch_error", "api_error"}
+            if unknown:
+                return JSONResponse({"error": f"unknown settings: {', '.join(sorted(unknown))}"}, status_code=400)
+            for name in _TIMINGS.keys() & wanted.keys():
+                setattr(self._timings, name, _TIMINGS[name](wanted[name]))
+            self._plan_fault(wanted, "launch_error", action="RunInstances")
+            self._plan_fault(wanted, "api_error", action="")
+        faults = [asdict(fault) for fault in self._door.faults]
+        return JSONResponse({**asdict(self._timings), "faults": faults})
+
+    async def calls(self, request: Request) -> Response:
+        """How often each action was called; DELETE begins anew."""
+        counted = dict(self._door.calls)
+        if request.method == "DELETE":
+            self._door.calls.clear()
+        return JSONResponse({"total": sum(counted.values()), "actions": counted})
+
+    async def reset(self, request: Request) -> Response:
+        """Removes everything clients have made, and all settings of a test."""
+        await self._cloud.reset()
+        self._door.faults.clear()
+        self._door.calls.clear()
+        for name, value in asdict(Timings()).items():
+            setattr(self._timings, name, value)
+        return JSONResponse({"ok": True})
+
+    def _plan_fault(self, wanted: dict[str, Any], name: str, *, action: str) -> None:
+        if name not in wanted:
+            return
+        if wanted[name] is None:
+            self._door.faults.clear()
+            return
+        fault = wanted[name]
+        self._door.faults.append(
+            Fault(
+                code=str(fault["code"]),
+                message=str(fault.get("message", f"{fault['code']} as asked of the sandbox")),
+                status=int(fault.get("status", 400)),
+                count=int(fault.get("count", 1)),
+                action=str(fault.get("action", action)),
+            )
+        )
