@@ -17,54 +17,18 @@ from pydantic import BaseModel, ConfigDict
 
 from imagesmith import settings as deployment
 from imagesmith.cloud_settings import FILE_NAME, CloudSettings, read_clouds
+from imagesmith.content import Script, UploadFile, read_files, read_scripts
 from imagesmith.definition import CloudEntry, GeneratorFile, TimeLimits
 from imagesmith.documents import NAME_CURE, NAME_SHAPE, read_section
 from imagesmith.findings import Finding, did_you_mean, in_order
 from imagesmith.image_names import DEFAULT, sample, template_problem
-from imagesmith.include_files import (
-    FileProblem,
-    read_file,
-    read_script,
-    script_problem,
-    target_problem,
-)
 from imagesmith.parameters import Parameter, name_problem, own_problems
 from imagesmith.yaml_source import Document, KeyPath, read_document
 
 FOLDER = "generators"
-MAX_FILES_BYTES = 20 << 20  # all files of a generator together: they travel in every plan
 
 # DAGs of our own would collide with generators of these names.
 _RESERVED_NAMES = ("imagesmith", "maintenance", "janitor")
-
-
-class Script(BaseModel):
-    """One customization script; `name` is for people."""
-
-    model_config = ConfigDict(frozen=True)
-
-    name: str
-    text: str
-
-    @property
-    def sha256(self) -> str:
-        """Of the text as it arrives on the VM."""
-        return hashlib.sha256(self.text.encode()).hexdigest()
-
-
-class UploadFile(BaseModel):
-    """A file that is put on the VM at `path` before the scripts run."""
-
-    model_config = ConfigDict(frozen=True)
-
-    name: str
-    path: str
-    content: bytes
-
-    @property
-    def sha256(self) -> str:
-        """Of the content."""
-        return hashlib.sha256(self.content).hexdigest()
 
 
 class Generator(BaseModel):
@@ -174,8 +138,8 @@ def load_generator(
     _check_name(path, document)
     _check_parameters(document)
     _check_clouds(document, clouds, broken=broken_clouds, generator=path.stem)
-    scripts = _scripts(document, include_dir / "scripts")
-    files = _files(document, include_dir / "files")
+    scripts = read_scripts(document, include_dir / "scripts")
+    files = read_files(document, include_dir / "files")
     if parsed is None or document.findings:
         return None, in_order(document.findings)
     return _generator(path.stem, parsed, scripts=scripts, files=files), []
@@ -292,52 +256,3 @@ def _texts(value: object) -> dict[str, str]:
 def _report(document: Document, at: KeyPath, problem: tuple[str, str] | None) -> None:
     if problem:
         document.report(at, *problem)
-
-
-def _scripts(document: Document, folder: Path) -> list[Script]:
-    one, several = document.value.get("script"), document.value.get("scripts")
-    if one is not None and several is not None:
-        document.report(("scripts",), "stands beside `script`", "keep one of the two")
-    if one is None and several is None:
-        document.report(("script",), "is missing", "add `script:` with the name of a file in include/scripts")
-    if several == []:
-        document.report(("scripts",), "is empty", "name a script")
-    found = [] if one is None else [_script(document, one, at=("script",), folder=folder, number=1)]
-    for index, value in enumerate(several if isinstance(several, list) else []):
-        at = ("scripts", index)
-        found.append(_script(document, value, at=at, folder=folder, number=index + 1))
-    return [script for script in found if script is not None]
-
-
-def _script(document: Document, value: object, *, at: KeyPath, folder: Path, number: int) -> Script | None:
-    if not isinstance(value, str):
-        return None
-    if "\n" in value or value.startswith("#!"):
-        problem = script_problem(value)
-        _report(document, at, (f"the text {problem[0]}", problem[1]) if problem else None)
-        return None if problem else Script(name=f"inline-{number}", text=value)
-    try:
-        return Script(name=value, text=read_script(value, folder=folder))
-    except FileProblem as problem_of_file:
-        document.report(at, problem_of_file.message, problem_of_file.cure)
-        return None
-
-
-def _files(document: Document, folder: Path) -> list[UploadFile]:
-    found: dict[str, UploadFile] = {}
-    for name, path in _mapping(document.value.get("files")).items():
-        if not isinstance(path, str):
-            continue
-        at = ("files", name)
-        _report(document, at, target_problem(path))
-        if path in found:
-            document.report(at, f"goes to {path}, as {found[path].name} does", "choose another path")
-        try:
-            found[path] = UploadFile(name=name, path=path, content=read_file(name, folder=folder))
-        except FileProblem as problem:
-            document.report(at, problem.message, problem.cure)
-    total = sum(len(file.content) for file in found.values())
-    if total > MAX_FILES_BYTES:
-        message = f"the files are {total >> 20} MiB together, more than {MAX_FILES_BYTES >> 20}"
-        document.report(("files",), message, "let the script fetch what is large")
-    return [found[path] for path in sorted(found)]

@@ -585,7 +585,7 @@ def test_files_are_bounded(include: Path) -> None:
             stream.truncate(8 << 20)
     text = BASE + "files: {big: /big, one: /one, two: /two, three: /three}\n"
     assert findings(include, text) == [
-        "7: files: the files are 24 MiB together, more than 20 → let the script fetch what is large",
+        "7: files: the files are more than 20 MiB together → let the script fetch what is large",
         "7: files.big: big is larger than 10 MiB → let the script fetch what is large",
     ]
 
