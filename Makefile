@@ -1,0 +1,55 @@
+# Everything starts from a clone: each target sets up what it needs (tools/setup.sh) and nothing twice.
+.DEFAULT_GOAL := help
+.PHONY: help setup demo up down test check test-system bench lock env clean
+
+BIN := .venv/bin
+SHELL_FILES = $(shell git ls-files '*.sh' .ci/run)
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+demo: ## build the example on the sandbox cloud, from nothing to an image; UI and sandbox stay up
+	@tools/setup.sh sandbox
+	@$(BIN)/imagesmith demo
+
+up: ## start the sandbox cloud and Airflow
+	@tools/setup.sh sandbox
+	@$(BIN)/imagesmith sandbox up
+	@$(BIN)/imagesmith airflow up
+
+down: ## end both; what was built stays
+	@[ ! -x $(BIN)/imagesmith ] || { $(BIN)/imagesmith airflow down; $(BIN)/imagesmith sandbox down; }
+
+test: ## the tests that need no virtual machine
+	@tools/setup.sh
+	@$(BIN)/pytest -q $(ARGS)
+
+check: ## linters, types, import borders, shell scripts, the compose file
+	@tools/setup.sh check
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy src plugins dags
+	$(BIN)/lint-imports
+	shellcheck $(SHELL_FILES)
+	@tools/check_compose.sh
+
+test-system: ## the tests with real virtual machines
+	@tools/setup.sh sandbox peers
+	@$(BIN)/pytest -q -m system $(ARGS)
+
+bench: ## times and memory, side by side with a hand-written sequence and Packer
+	@tools/setup.sh sandbox peers
+	@$(BIN)/imagesmith sandbox up
+	@$(BIN)/python -m tests.bench $(ARGS)
+
+setup: ## only the set-up
+	@tools/setup.sh
+
+lock: ## pin the newest versions that pyproject.toml allows
+	@tools/lock.sh
+
+env: ## write .env with fresh secrets for docker-compose, unless there is one
+	@tools/write_env.sh
+
+clean: down ## end everything and remove what was set up and built
+	rm -rf .venv .imagesmith .mypy_cache .ruff_cache .pytest_cache
