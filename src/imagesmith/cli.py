@@ -5,27 +5,41 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 
 from imagesmith import __version__
 from imagesmith.commands import COMMANDS
 from imagesmith.errors import ImagesmithError
 
+# What a shell says of a program that Ctrl-C ended.
+EXIT_INTERRUPTED = 130
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The exit code of the command in `arguments`, by default the process's own."""
-    parser = argparse.ArgumentParser(prog="imagesmith", description="The same VM image on many clouds, with proof.")
-    parser.add_argument("--version", action="version", version=f"imagesmith {__version__}")
-    subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
-    for add_parser in COMMANDS:
-        add_parser(subparsers)
-    chosen = parser.parse_args(arguments)
+    words = sys.argv[1:] if arguments is None else list(arguments)
+    chosen = _parser(words[0] if words else "").parse_args(words)
     try:
         return int(chosen.func(chosen))
     except ImagesmithError as error:
         print(f"imagesmith: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        return 130
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        # The reader, `head` perhaps, has seen enough; without this the interpreter complains at its end.
+        sys.stdout = None
+        return 0
+
+
+def _parser(word: str) -> argparse.ArgumentParser:
+    """The parser with the one command that `word` names, so that no other is imported, or with all."""
+    parser = argparse.ArgumentParser(prog="imagesmith", description="The same VM image on many clouds, with proof.")
+    parser.add_argument("--version", action="version", version=f"imagesmith {__version__}")
+    subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
+    for module in [COMMANDS[word]] if word in COMMANDS else COMMANDS.values():
+        import_module(module).add_parser(subparsers)
+    return parser
 
 
 if __name__ == "__main__":

@@ -1,1 +1,21 @@
-"""The commands of `imagesmith`, one module each."""
+"""The commands of `imagesmith`, by the module that adds each to the parser.
+
+A command's module is imported only when that command is called, or when all of them are to be listed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+COMMANDS: Mapping[str, str] = {
+    "validate": "imagesmith.commands.validate",
+    "plan": "imagesmith.commands.plan",
+    "build": "imagesmith.commands.build",
+    "cancel": "imagesmith.commands.cancel",
+    "status": "imagesmith.commands.status",
+    "images": "imagesmith.commands.images",
+    "demo": "imagesmith.commands.demo",
+    "sandbox": "imagesmith.sandbox.cli",
+    "airflow": "imagesmith.commands.airflow",
+    "secret": "imagesmith.commands.secret",
+}

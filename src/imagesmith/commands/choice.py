@@ -1,0 +1,89 @@
+"""NAME, `--cloud` and `--param`: which generator, where and with what, as `build` and `plan` take them."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from imagesmith import settings
+from imagesmith.errors import DefinitionError
+
+if TYPE_CHECKING:
+    from imagesmith.plan import Plan
+
+
+def add_choice(parser: argparse.ArgumentParser) -> None:
+    """Adds the three to a command."""
+    parser.add_argument("name", metavar="NAME", help="the generator: a file's name in include/generators")
+    parser.add_argument(
+        "--cloud",
+        action="append",
+        default=[],
+        metavar="CLOUD",
+        help="build only there; may be given several times; all of the generator's clouds by default",
+    )
+    parser.add_argument(
+        "--param",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="a parameter of the generator; may be given several times",
+    )
+
+
+def conf_of(args: argparse.Namespace) -> dict[str, Any]:
+    """The run's conf: typed values where the generator's file is here, else the text for Airflow to judge.
+
+    Raises DefinitionError for what does not fit, before anything is started.
+    """
+    given = given_parameters(args.param)
+    if not given and not args.cloud:
+        return {}  # nothing to judge, and reading generators takes longer than asking Airflow
+
+    from imagesmith.plan import CLOUDS_PARAM
+
+    plan = local_plan(args.name, given, clouds=args.cloud)
+    values: dict[str, Any] = {**given}
+    if plan is not None:
+        values = {name: plan.parameters[name] for name in given}
+    return {**values, CLOUDS_PARAM: list(args.cloud)} if args.cloud else values
+
+
+def given_parameters(words: Sequence[str]) -> dict[str, str]:
+    """The values of `NAME=VALUE`, each name once."""
+    given: dict[str, str] = {}
+    for word in words:
+        name, sign, value = word.partition("=")
+        if not name or not sign:
+            raise DefinitionError(f"--param {word}: has no value; write --param NAME=VALUE")
+        if name in given:
+            raise DefinitionError(f"--param {name} is given twice; keep one of them")
+        given[name] = value
+    return given
+
+
+def local_plan(name: str, given: Mapping[str, str], *, clouds: Sequence[str]) -> Plan | None:
+    """What a build from this machine's files would be, or None where the generator has no file here."""
+    from imagesmith.cloud_settings import read_clouds
+    from imagesmith.generator import FOLDER, load_generator
+    from imagesmith.plan import freeze, new_build_id, parameters_from_text
+
+    include = settings.include_dir()
+    path = include / FOLDER / f"{name}.yaml"
+    if not path.is_file():
+        return None
+    read = read_clouds(include)
+    generator, findings = load_generator(path, read.clouds, include_dir=include, broken_clouds=read.broken)
+    if generator is None:
+        raise DefinitionError(f"{name} has mistakes; mend them:\n" + "\n".join(map(str, findings)))
+    created = datetime.now(UTC).replace(microsecond=0)
+    return freeze(
+        generator,
+        read.clouds,
+        build_id=new_build_id(created, name),
+        created=created,
+        parameters=parameters_from_text(generator, given),
+        chosen_clouds=clouds or None,
+    )
