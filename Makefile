@@ -29,7 +29,7 @@ check: ## linters, types, import borders, shell scripts, the compose file
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy src plugins dags
-	$(BIN)/lint-imports
+	$(BIN)/lint-imports --no-cache
 	shellcheck $(SHELL_FILES)
 	@tools/check_compose.sh
 

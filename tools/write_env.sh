@@ -15,7 +15,6 @@ word() { random 24 | tr -d '='; }
 umask 077
 cat >.env.new <<EOF
 # Secrets of docker-compose.yaml, written once by \`make env\`. Keep it; never commit it.
-AIRFLOW_UID=$(id -u)
 AIRFLOW_PORT=8080
 AIRFLOW_ADMIN_PASSWORD=$(word)
 AIRFLOW_FERNET_KEY=$(random 32)

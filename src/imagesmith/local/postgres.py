@@ -42,6 +42,18 @@ def binaries() -> Path:
     return Path(spec.origin).parent / "pginstall" / "bin"
 
 
+def create_database(server: sqlalchemy.URL, name: str) -> None:
+    """Leaves a database of this name on the server; the URL's own database is only asked from."""
+    engine = sqlalchemy.create_engine(server, isolation_level="AUTOCOMMIT")
+    known = sqlalchemy.text("SELECT 1 FROM pg_database WHERE datname = :name")
+    try:
+        with engine.connect() as connection:
+            if connection.execute(known, {"name": name}).first() is None:
+                connection.execute(sqlalchemy.text(f'CREATE DATABASE "{name}"'))
+    finally:
+        engine.dispose()
+
+
 class Postgres:
     """One server with its data in `directory`; its pid file and log are in `run_directory`."""
 
@@ -67,14 +79,7 @@ class Postgres:
 
     def ensure_database(self, name: str) -> None:
         """Leaves a database of this name."""
-        engine = sqlalchemy.create_engine(self.url("postgres"), isolation_level="AUTOCOMMIT")
-        known = sqlalchemy.text("SELECT 1 FROM pg_database WHERE datname = :name")
-        try:
-            with engine.connect() as connection:
-                if connection.execute(known, {"name": name}).first() is None:
-                    connection.execute(sqlalchemy.text(f'CREATE DATABASE "{name}"'))
-        finally:
-            engine.dispose()
+        create_database(sqlalchemy.make_url(self.url("postgres")), name)
 
     def stop(self) -> bool:
         """True if it was running; every transaction that was committed is on disk afterwards."""
