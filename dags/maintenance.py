@@ -1,4 +1,4 @@
-"""The janitor: finishes what no build is alive to finish."""
+"""The janitor, which finishes what no build is alive to finish, and the plan, which asks clouds before a build."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from airflow.sdk import DAG, Param
 
 from operators.janitor import Janitor
+from operators.preflight import Preflight
 
 with DAG(
     dag_id="imagesmith_janitor",
@@ -20,3 +21,18 @@ with DAG(
     is_paused_upon_creation=False,
 ):
     Janitor(task_id="sweep", only_report="{{ params.dry_run }}", execution_timeout=timedelta(hours=1))
+
+with DAG(
+    dag_id="imagesmith_plan",
+    description="Asks each cloud of a generator, read-only, whether a build would find what it needs",
+    schedule=None,
+    catchup=False,
+    params={
+        "generator": Param(type="string", minLength=1, description="The generator's name"),
+        "clouds": Param(None, type=["null", "array"], description="Which of its clouds; all by default"),
+        "parameters": Param({}, type="object", description="The parameters a build would be given"),
+    },
+    tags=["imagesmith", "maintenance"],
+    is_paused_upon_creation=False,
+):
+    Preflight(task_id="ask", execution_timeout=timedelta(minutes=5))

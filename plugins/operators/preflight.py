@@ -1,0 +1,34 @@
+"""Preflight as an Airflow operator: where the connections are, the clouds are asked."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import BaseOperator
+
+from hooks.opening import open_cloud
+from imagesmith import settings
+from imagesmith.generator import load_all
+from imagesmith.steps.preflight import ask, preview
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+
+class Preflight(BaseOperator):
+    """What each cloud says to a build of the run's params `generator`, `clouds` and `parameters`; launches nothing."""
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """The generator's version as this worker reads it, and an answer for each cloud."""
+        params = context["params"]
+        plan = preview(
+            params["generator"],
+            load_all(settings.include_dir()),
+            parameters=params["parameters"],
+            clouds=params["clouds"],
+        )
+        answers = ask(plan, open_cloud)
+        for answer in answers:
+            for problem in answer["problems"]:
+                self.log.warning("%s", problem)
+        return {"version": plan.version, "answers": answers}

@@ -1,0 +1,93 @@
+"""Preflight: whether each cloud would let a build happen, asked read-only. Launches nothing and writes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from typing import Any, TypedDict
+
+from imagesmith.core import Cloud
+from imagesmith.errors import DefinitionError, ImagesmithError
+from imagesmith.generator import Loaded
+from imagesmith.plan import Plan, PlannedTarget, freeze, new_build_id
+
+
+class Answer(TypedDict):
+    """What one cloud says; `problems` is empty when a build would find all it needs."""
+
+    cloud: str
+    identity: str
+    source_image_id: str
+    source_image_name: str
+    image_name: str
+    problems: list[str]
+
+
+def preview(name: str, loaded: Loaded, *, parameters: Mapping[str, Any], clouds: Sequence[str] | None) -> Plan:
+    """The plan a build started now would have; raises DefinitionError as the build would."""
+    generator = loaded.generators.get(name)
+    if generator is None:
+        found = "\n".join(map(str, loaded.findings))
+        raise DefinitionError(f"generator {name} can't be built; run `imagesmith validate`:\n{found}".rstrip())
+    created = datetime.now(UTC).replace(microsecond=0)
+    return freeze(
+        generator,
+        loaded.clouds,
+        build_id=new_build_id(created, name),
+        created=created,
+        parameters=parameters,
+        chosen_clouds=clouds or None,
+    )
+
+
+def ask(plan: Plan, open_cloud: Callable[[PlannedTarget], Cloud]) -> list[Answer]:
+    """What each cloud of the plan says, in the plan's order; all are asked at once and every trouble is an answer."""
+    answers = {name: _unanswered(target) for name, target in plan.targets.items()}
+    opened: dict[str, Cloud] = {}
+    for name, target in plan.targets.items():
+        try:
+            opened[name] = open_cloud(target)  # one after the other: what fetches credentials may not be shared
+        except ImagesmithError as error:
+            answers[name]["problems"].append(str(error))
+    with ThreadPoolExecutor(max_workers=max(1, len(opened))) as threads:
+        asked = [threads.submit(_ask_one, cloud, plan.targets[name], answers[name]) for name, cloud in opened.items()]
+    for each in asked:
+        each.result()
+    return list(answers.values())
+
+
+def _unanswered(target: PlannedTarget) -> Answer:
+    return Answer(
+        cloud=target.cloud,
+        identity="",
+        source_image_id="",
+        source_image_name="",
+        image_name=target.image_name,
+        problems=[],
+    )
+
+
+def _ask_one(cloud: Cloud, target: PlannedTarget, answer: Answer) -> None:
+    def identity() -> None:
+        answer["identity"] = cloud.identity()
+
+    def source_image() -> None:
+        found = cloud.find_source_image(target.source_image.query())
+        answer["source_image_id"], answer["source_image_name"] = found.id, found.name
+
+    def image_name() -> None:
+        taken = cloud.find_image_named(target.image_name)
+        if taken is not None:
+            answer["problems"].append(
+                f"{target.cloud}: an image named {target.image_name} is there already ({taken.id}) and is never "
+                "overwritten; put {build_id} into image_name, or remove that image"
+            )
+
+    for question in (identity, source_image, image_name):
+        try:
+            question()
+        except ImagesmithError as error:
+            answer["problems"].append(str(error))
+            if question is identity:
+                return  # whoever is not let in gets the same answer to every question
