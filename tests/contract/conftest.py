@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 import itertools
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
 import uuid
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
+from botocore.config import Config
+from botocore.exceptions import ConnectionClosedError
 
+from imagesmith.clouds.ec2 import CLIENT_CONFIG, Ec2Cloud
 from imagesmith.clouds.memory import MemoryCloud
 from imagesmith.clouds.memory_world import Fault, Timing
 from imagesmith.core import (
@@ -27,6 +39,7 @@ from imagesmith.core import (
     ResourceKind,
     SaveRequest,
 )
+from imagesmith.sandbox.config import ACCESS_KEY_ID, BASE_OWNER_ID, SECRET_ACCESS_KEY
 
 LOOKS = 400
 
@@ -79,6 +92,10 @@ class Site(ABC):
     @abstractmethod
     def pass_time(self) -> None:
         """Let what has begun come a little nearer to its end."""
+
+    def pass_a_second(self) -> None:
+        """Clouds write down moments in whole seconds."""
+        self.pass_time()
 
     @abstractmethod
     def be_busy(self) -> None:
@@ -156,6 +173,7 @@ class Site(ABC):
             self.pass_time()
         raise AssertionError(f"never gone: {left}")
 
+    @abstractmethod
     def close(self) -> None:
         """Nothing of the test is left on the site."""
 
@@ -208,10 +226,128 @@ class MemorySite(Site):
         with self._memory().world() as world:
             return world.things[image_id].public
 
+    def close(self) -> None:
+        self._path.unlink()
 
-@pytest.fixture(params=["memory"])
+
+# The call whose answer is lost, for each of the driver's methods.
+EFFECTS = {"launch": "RunInstances", "save": "CreateImage", "delete": "TerminateInstances"}
+
+
+class Ec2Site(Site):
+    """The EC2 driver on the sandbox's machines that answer by the clock."""
+
+    name = "ec2-sandbox"
+    by_name = ImageQuery(name="simulated-*", owner=BASE_OWNER_ID)
+    other_owner = ImageQuery(name="simulated-*", owner="999999999999")
+    unknown_id = ImageQuery(id="ami-0123456789abcdef0")
+    unknown_name = ImageQuery(name="no-such-*", owner=BASE_OWNER_ID)
+    unknown_instance = "i-0123456789abcdef0"
+
+    def __init__(self, endpoint: str) -> None:
+        super().__init__()
+        self._endpoint = endpoint
+        _control(endpoint, "/_sandbox/reset", {})
+        _control(endpoint, "/_sandbox/settings", {"boot_s": 0.1, "stop_s": 0.05, "image_s": 0.1, "ssh": False})
+        images = self.client("ec2").describe_images(Filters=[{"Name": "name", "Values": ["simulated-1"]}])
+        self.newest_id = images["Images"][0]["ImageId"]
+        self.source = ImageQuery(id=self.newest_id)
+
+    def client(self, service: str, *, secret: str = SECRET_ACCESS_KEY) -> Any:
+        key = (self._endpoint, service, secret)
+        if key not in _CLIENTS:  # parsing EC2's description takes longer than most tests
+            session = boto3.session.Session(ACCESS_KEY_ID, secret, region_name="us-east-1")
+            _CLIENTS[key] = session.client(service, endpoint_url=self._endpoint, config=Config(**CLIENT_CONFIG))
+        return _CLIENTS[key]
+
+    def cloud(self) -> Cloud:
+        return Ec2Cloud(self.name, self.client)
+
+    def stranger(self) -> Cloud:
+        return Ec2Cloud(self.name, partial(self.client, secret="wrong"))
+
+    def losing(self, method: str) -> Cloud:
+        session = boto3.session.Session(ACCESS_KEY_ID, SECRET_ACCESS_KEY, region_name="us-east-1")
+        client = session.client("ec2", endpoint_url=self._endpoint, config=Config(**CLIENT_CONFIG))
+
+        def lose(**_: Any) -> None:
+            raise ConnectionClosedError(endpoint_url=self._endpoint)
+
+        client.meta.events.register(f"after-call.ec2.{EFFECTS[method]}", lose)
+        return Ec2Cloud(self.name, lambda service: client)
+
+    def pass_time(self) -> None:
+        time.sleep(0.02)
+
+    def pass_a_second(self) -> None:
+        time.sleep(1.0)
+
+    def be_busy(self) -> None:
+        busy = {"code": "RequestLimitExceeded", "status": 503, "count": 1}
+        _control(self._endpoint, "/_sandbox/settings", {"api_error": busy})
+
+    def doom_next_instance(self, reason: str) -> None:
+        pytest.skip("needs an instance that fails while it starts; the sandbox has none")
+
+    def is_public(self, image_id: str) -> bool:
+        reply = self.client("ec2").describe_image_attribute(ImageId=image_id, Attribute="launchPermission")
+        return {"Group": "all"} in reply["LaunchPermissions"]
+
+    def close(self) -> None:
+        _control(self._endpoint, "/_sandbox/reset", {})
+
+
+_CLIENTS: dict[tuple[str, str, str], Any] = {}
+
+
+def _control(endpoint: str, path: str, document: dict[str, Any]) -> None:
+    request = urllib.request.Request(
+        endpoint + path, json.dumps(document).encode(), {"Content-Type": "application/json"}
+    )
+    urllib.request.urlopen(request, timeout=10).close()
+
+
+@pytest.fixture(scope="session")
+def sandbox_endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A sandbox of this session alone, without a base image: its machines answer by the clock."""
+    home = tmp_path_factory.mktemp("sandbox")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    environment = {**os.environ, "IMAGESMITH_HOME": str(home), "IMAGESMITH_SANDBOX_PORT": str(port)}
+    environment["PYTHONPATH"] = str(Path(__file__).parents[2] / "src")
+    log = home / "server.log"
+    with log.open("w") as output:
+        command = [sys.executable, "-m", "imagesmith.sandbox.server"]
+        server = subprocess.Popen(command, env=environment, stdout=output, stderr=output)
+    endpoint = f"http://127.0.0.1:{port}"
+    try:
+        _until_healthy(endpoint, server, log)
+        yield endpoint
+    finally:
+        server.terminate()
+        server.wait(timeout=30)
+
+
+def _until_healthy(endpoint: str, server: subprocess.Popen[bytes], log: Path) -> None:
+    for _ in range(600):
+        if server.poll() is not None:
+            break
+        try:
+            urllib.request.urlopen(f"{endpoint}/_sandbox/health", timeout=5).close()
+        except OSError:
+            time.sleep(0.1)
+        else:
+            return
+    raise AssertionError(f"the sandbox did not start:\n{log.read_text()}")
+
+
+@pytest.fixture(params=["memory", "ec2"])
 def site(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Site]:
     """One implementation after the other."""
-    site = MemorySite(tmp_path)
+    if request.param == "memory":
+        site: Site = MemorySite(tmp_path)
+    else:
+        site = Ec2Site(request.getfixturevalue("sandbox_endpoint"))
     yield site
     site.close()

@@ -74,6 +74,17 @@ def test_newest_of_the_owner_is_found_by_name(site):
     assert found.name
 
 
+def test_newest_of_several_is_found(site):
+    instance_id = site.stopped()
+    prefix = site.fresh("series")
+    ids = []
+    for number in (2, 1):  # not in the order of their names
+        ids.append(site.cloud().save(site.save_request(instance_id, name=f"{prefix}-{number}"), site.ledger))
+        site.until_image(ids[-1], ImageState.AVAILABLE)
+        site.pass_a_second()
+    assert site.cloud().find_source_image(ImageQuery(name=f"{prefix}-*", owner="self")).id == ids[-1]
+
+
 @pytest.mark.parametrize("query", ["unknown_id", "unknown_name", "other_owner"])
 def test_unknown_source_image_is_told_with_its_name(site, query):
     wanted: ImageQuery = getattr(site, query)

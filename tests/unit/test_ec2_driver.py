@@ -140,13 +140,12 @@ def test_many_instances_are_seen_in_calls_of_a_hundred():
 
 def test_all_pages_of_a_listing_are_read():
     row = {"ResourceType": "key-pair", "Key": "imagesmith:build", "Value": "b"}
-    pages: list[Answer] = [
-        {"Tags": [{**row, "ResourceId": "key-1"}], "NextToken": "more"},
-        {"Tags": [{**row, "ResourceId": "key-2"}]},
-    ]
-    client = Client(describe_tags=pages)
+    one, other = {**row, "ResourceId": "key-1"}, {**row, "ResourceId": "key-2"}
+    pages: list[Answer] = [{"Tags": [one], "NextToken": "more"}, {"Tags": [other]}]
+    client = Client(describe_tags=[*pages, {"Tags": [one, other]}])
     assert [found.id for found in cloud_of(client).find_resources("b")] == ["key-1", "key-2"]
     assert client.calls[1][1]["NextToken"] == "more"
+    assert client.calls[2][1]["Filters"] == [{"Name": "resource-id", "Values": ["key-1", "key-2"]}]
 
 
 def test_console_falls_back_where_the_type_cannot_tell_the_latest():
@@ -214,6 +213,25 @@ def test_ending_asks_for_nothing_that_cannot_go_yet_and_needs_no_look():
     assert client.methods == ["terminate_instances", "delete_key_pair"]
     assert cloud.delete(left) == []
     assert client.methods[2:] == ["terminate_instances", "delete_volume", "delete_security_group"]
+
+
+def test_a_volume_that_went_with_its_instance_is_not_asked_for():
+    disk = {"Ebs": {"VolumeId": "vol-1", "DeleteOnTermination": True}}
+    running = {"InstanceId": "i-1", "State": {"Name": "running"}, "BlockDeviceMappings": [disk]}
+    rows = [
+        {"ResourceType": "instance", "ResourceId": "i-1", "Key": "imagesmith:build", "Value": "b"},
+        {"ResourceType": "volume", "ResourceId": "vol-1", "Key": "imagesmith:build", "Value": "b"},
+    ]
+    client = Client(
+        describe_tags=[{"Tags": rows}],
+        describe_instances=[{"Reservations": [{"Instances": [running]}]}],
+        terminate_instances=[ending("shutting-down"), ending("terminated")],
+    )
+    cloud = cloud_of(client)
+    left = cloud.delete(cloud.find_resources("b"))
+    assert [resource.id for resource in left] == ["i-1", "vol-1"]
+    assert cloud.delete(left) == []
+    assert client.methods[-1] == "terminate_instances"
 
 
 def test_one_unknown_instance_does_not_keep_the_others_alive():

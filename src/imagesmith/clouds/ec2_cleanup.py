@@ -7,7 +7,14 @@ from functools import partial
 from typing import Any, Protocol
 
 from imagesmith.clouds.ec2_errors import code_of
-from imagesmith.clouds.ec2_words import ENDED, instance_documents, resource_of, resources_of, snapshots_of
+from imagesmith.clouds.ec2_words import (
+    ENDED,
+    instance_documents,
+    resource_of,
+    resources_of,
+    snapshots_of,
+    volumes_taken_along,
+)
 from imagesmith.core import TAG_BUILD, Resource, ResourceKind
 from imagesmith.errors import ImagesmithError, Transient
 
@@ -73,20 +80,31 @@ class Inventory:
         self._ask = ask
         # Instances seen terminated: EC2 shows their tags for an hour yet, and they need no second look.
         self._ended: set[str] = set()
+        # Volume → the instance that takes it along when it ends.
+        self._taken_along: dict[str, str] = {}
 
     def ended(self, instance_id: str) -> None:
         """Remember that the instance is terminated."""
         self._ended.add(instance_id)
 
+    def went_with_its_instance(self, volume_id: str) -> bool:
+        """Whether the volume was on an instance that took it along, and that has ended."""
+        return self._taken_along.get(volume_id) in self._ended
+
     def of_build(self, build_id: str) -> list[Resource]:
-        """All of one build: a single call lists every kind, one more tells which instances have ended."""
-        by_tag = [{"Name": f"tag:{TAG_BUILD}", "Values": [build_id]}]
-        rows = pages(self._ask, f"list what build {build_id} made", method="describe_tags", key="Tags", Filters=by_tag)
+        """All of one build: one call lists every kind, one reads their tags, one tells which instances have ended."""
+        tried = f"list what build {build_id} made"
+        named = self._tag_rows(tried, {"Name": f"tag:{TAG_BUILD}", "Values": [build_id]})
+        ids = [row["ResourceId"] for row in named if row["ResourceId"] not in self._ended]
+        # The first answer holds only the tag it was asked for.
+        rows = [row for some in chunks(ids) for row in self._tag_rows(tried, {"Name": "resource-id", "Values": some})]
         found = resources_of(rows)
-        unsure = [r.id for r in found if r.kind is ResourceKind.INSTANCE and r.id not in self._ended]
-        alive = {instance.id: instance for instance in self._instances("instance-id", unsure)} if unsure else {}
+        instances = [resource.id for resource in found if resource.kind is ResourceKind.INSTANCE]
         others = [resource for resource in found if resource.kind is not ResourceKind.INSTANCE]
-        return [*alive.values(), *others]
+        return [*self._instances("instance-id", instances), *others]
+
+    def _tag_rows(self, tried: str, wanted: Mapping[str, Any]) -> list[dict[str, str]]:
+        return list(pages(self._ask, tried, method="describe_tags", key="Tags", Filters=[wanted]))
 
     def of_all(self) -> list[Resource]:
         """All of every build, with its state and age."""
@@ -113,7 +131,9 @@ class Inventory:
                 key="Reservations",
                 Filters=[{"Name": filter_name, "Values": some}],
             )
-            found += [resource_of(ResourceKind.INSTANCE, document) for document in instance_documents(reservations)]
+            for document in instance_documents(reservations):
+                self._taken_along.update(dict.fromkeys(volumes_taken_along(document), document["InstanceId"]))
+                found.append(resource_of(ResourceKind.INSTANCE, document))
         return [instance for instance in found if instance.state not in ENDED]
 
 
@@ -145,15 +165,14 @@ class Deletion:
         deleted = self._end_images(by_kind[ResourceKind.IMAGE])
         snapshots = [snapshot for snapshot in by_kind[ResourceKind.SNAPSHOT] if snapshot.id not in deleted]
         self._each(snapshots, "delete_snapshot", "SnapshotId")
-        hanging = ((ResourceKind.VOLUME, "delete_volume", "VolumeId"),
-                   (ResourceKind.SECURITY_GROUP, "delete_security_group", "GroupId"))  # fmt: skip
-        instances_left = any(resource.kind is ResourceKind.INSTANCE for resource in self.left)
-        for kind, method, key in hanging:
-            if instances_left:
-                # They cannot go before the instance; asking would be a call for nothing.
-                self.left += by_kind[kind]
-            else:
-                self._each(by_kind[kind], method, key)
+        volumes = [v for v in by_kind[ResourceKind.VOLUME] if not self._inventory.went_with_its_instance(v.id)]
+        groups = by_kind[ResourceKind.SECURITY_GROUP]
+        if any(resource.kind is ResourceKind.INSTANCE for resource in self.left):
+            # They cannot go before the instance; asking would be a call for nothing.
+            self.left += [*volumes, *groups]
+        else:
+            self._each(volumes, "delete_volume", "VolumeId")
+            self._each(groups, "delete_security_group", "GroupId")
         if self.failures:
             raise self.failures[0]
         return self.left

@@ -146,6 +146,12 @@ def snapshots_of(document: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(snapshot for snapshot in found if snapshot)
 
 
+def volumes_taken_along(document: Mapping[str, Any]) -> list[str]:
+    """The volumes that end with an instance, from its document in `DescribeInstances`."""
+    disks = [mapping.get("Ebs", {}) for mapping in document.get("BlockDeviceMappings", [])]
+    return [disk["VolumeId"] for disk in disks if disk.get("DeleteOnTermination") and disk.get("VolumeId")]
+
+
 def image_of(document: Mapping[str, Any]) -> Image:
     """One look at an image, from its document in `DescribeImages`."""
     return Image(
