@@ -42,6 +42,10 @@ class NoSuchRun(SetupError):
     """Airflow has no run, or no DAG, of that name."""
 
 
+class NoSuchGenerator(DefinitionError):
+    """Airflow has no DAG for the generator, or none yet."""
+
+
 class AirflowClient:
     """Airflow's REST API by its address and user, by default those of the deployment.
 
@@ -71,7 +75,7 @@ class AirflowClient:
         )
 
     def trigger(self, dag_id: str, conf: Mapping[str, Any], *, note: str = "") -> Run:
-        """A new run; raises DefinitionError when there is no such DAG, it is paused, or `conf` does not fit it."""
+        """A new run; raises NoSuchGenerator, or DefinitionError when the DAG is paused or `conf` does not fit it."""
         self._refuse_unready(dag_id)
         body = {"logical_date": None, "conf": dict(conf), "note": note or None}
         made = self._call("POST", f"/dags/{quote(dag_id)}/dagRuns", body, subject=dag_id)
@@ -117,12 +121,8 @@ class AirflowClient:
         try:
             dag = self._call("GET", f"/dags/{quote(dag_id, safe='')}", subject=dag_id)
         except NoSuchRun as error:
-            cure = did_you_mean(dag_id, self.generators(), things="Airflow has the generators")
-            raise DefinitionError(
-                f"{dag_id}: Airflow has no such generator; {cure}"
-                " (a new file in include/generators needs some seconds, and none of the mistakes that"
-                " `imagesmith validate` names)"
-            ) from error
+            cure = did_you_mean(dag_id, self.generators(), things="it has")
+            raise NoSuchGenerator(f"{dag_id}: Airflow has no such generator; {cure}") from error
         if dag["is_paused"]:
             raise DefinitionError(
                 f"{dag_id}: its DAG is paused, so a build would never start; switch it on at {self.url}/dags/{dag_id}"

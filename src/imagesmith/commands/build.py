@@ -5,13 +5,19 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import time
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TextIO
 
-from imagesmith.airflow_client import AirflowClient, Run
-from imagesmith.commands.choice import add_choice, conf_of
+from imagesmith.airflow_client import AirflowClient, NoSuchGenerator, Run
+from imagesmith.commands.choice import add_choice, conf_of, local_generator
 
 if TYPE_CHECKING:
     from imagesmith.progress import BuildProgress
+
+# A file that is dropped in is read within 30 s; a first start of Airflow takes some more.
+READ_LIMIT_S = 60.0
+READ_LOOK_S = 2.0
 
 
 def add_parser(subparsers: Any) -> None:
@@ -30,15 +36,31 @@ def add_parser(subparsers: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """0 once the run is started; with `--wait` 0 if the build is successful, else 1."""
     airflow = AirflowClient()
-    started = airflow.trigger(args.name, conf_of(args), note="started by imagesmith build")
-    url = airflow.run_address(started.dag_id, started.run_id)
     people = sys.stderr if args.json else sys.stdout
-    print(f"{started.dag_id}: run {started.run_id} started\n{url}", file=people, flush=True)
+    started = start(args.name, conf_of(args), airflow=airflow, people=people)
+    url = airflow.run_address(started.dag_id, started.run_id)
     if not args.wait:
         if args.json:
             print(json.dumps({"dag_id": started.dag_id, "run_id": started.run_id, "url": url}))
         return 0
     return wait(started, airflow, people=people, as_json=args.json)
+
+
+def start(name: str, conf: Mapping[str, Any], *, airflow: AirflowClient, people: TextIO) -> Run:
+    """The started run of the generator; one whose file was just dropped in is waited for until Airflow has read it."""
+    deadline = time.monotonic() + READ_LIMIT_S
+    while True:
+        try:
+            started = airflow.trigger(name, conf, note="started by imagesmith build")
+            break
+        except NoSuchGenerator as error:
+            if local_generator(name) is None or time.monotonic() > deadline:
+                raise
+            print(f"{error}; its file is here, so Airflow will read it soon", file=people, flush=True)
+            time.sleep(READ_LOOK_S)
+    url = airflow.run_address(started.dag_id, started.run_id)
+    print(f"{started.dag_id}: run {started.run_id} started\n{url}", file=people, flush=True)
+    return started
 
 
 def wait(started: Run, airflow: AirflowClient, *, people: TextIO, as_json: bool = False) -> int:

@@ -11,6 +11,8 @@ from imagesmith import settings
 from imagesmith.errors import DefinitionError
 
 if TYPE_CHECKING:
+    from imagesmith.cloud_settings import CloudSettings
+    from imagesmith.generator import Generator
     from imagesmith.plan import Plan
 
 
@@ -66,9 +68,30 @@ def given_parameters(words: Sequence[str]) -> dict[str, str]:
 
 def local_plan(name: str, given: Mapping[str, str], *, clouds: Sequence[str]) -> Plan | None:
     """What a build from this machine's files would be, or None where the generator has no file here."""
+    from imagesmith.plan import freeze, new_build_id, parameters_from_text
+
+    found = local_generator(name)
+    if found is None:
+        return None
+    generator, known_clouds = found
+    created = datetime.now(UTC).replace(microsecond=0)
+    return freeze(
+        generator,
+        known_clouds,
+        build_id=new_build_id(created, name),
+        created=created,
+        parameters=parameters_from_text(generator, given),
+        chosen_clouds=clouds or None,
+    )
+
+
+def local_generator(name: str) -> tuple[Generator, Mapping[str, CloudSettings]] | None:
+    """The generator and the clouds from this machine's files, or None where it has no file here.
+
+    Raises DefinitionError with every mistake in it.
+    """
     from imagesmith.cloud_settings import read_clouds
     from imagesmith.generator import FOLDER, load_generator
-    from imagesmith.plan import freeze, new_build_id, parameters_from_text
 
     include = settings.include_dir()
     path = include / FOLDER / f"{name}.yaml"
@@ -78,12 +101,4 @@ def local_plan(name: str, given: Mapping[str, str], *, clouds: Sequence[str]) ->
     generator, findings = load_generator(path, read.clouds, include_dir=include, broken_clouds=read.broken)
     if generator is None:
         raise DefinitionError(f"{name} has mistakes; mend them:\n" + "\n".join(map(str, findings)))
-    created = datetime.now(UTC).replace(microsecond=0)
-    return freeze(
-        generator,
-        read.clouds,
-        build_id=new_build_id(created, name),
-        created=created,
-        parameters=parameters_from_text(generator, given),
-        chosen_clouds=clouds or None,
-    )
+    return generator, read.clouds

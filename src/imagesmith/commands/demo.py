@@ -1,0 +1,84 @@
+"""`imagesmith demo`: from a machine that is set up to a real image, on the sandbox cloud."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from imagesmith.catalog.records import ImageRecord
+    from imagesmith.local.deployment import Address
+
+GENERATOR = "dstat"
+
+
+def add_parser(subparsers: Any) -> None:
+    """Adds the command to the parser of `imagesmith`."""
+    parser = subparsers.add_parser(
+        "demo", help=f"start the sandbox cloud and Airflow, build {GENERATOR}, and show the image"
+    )
+    parser.add_argument(
+        "--clouds", default="", metavar="CLOUD[,CLOUD…]", help="build only there; by default on all of the generator's"
+    )
+    parser.set_defaults(func=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """0 if the image was made; sandbox and Airflow stay up."""
+    from imagesmith.airflow_client import AirflowClient
+    from imagesmith.commands import build
+    from imagesmith.local import deployment
+    from imagesmith.plan import CLOUDS_PARAM
+    from imagesmith.sandbox import cli as sandbox
+
+    health = sandbox.up()  # before Airflow, whose connection to it is made when it starts
+    _say(f"the sandbox cloud answers at {health['endpoint']} ({health['acceleration']})")
+    address = deployment.up(_say)
+    _say(f"Airflow answers at {address.url}")
+    clouds = [name for name in args.clouds.split(",") if name]
+    airflow = AirflowClient()
+    started = build.start(GENERATOR, {CLOUDS_PARAM: clouds} if clouds else {}, airflow=airflow, people=sys.stdout)
+    code = build.wait(started, airflow, people=sys.stdout)
+    if code == 0:
+        print("\n".join(["", *_images_shown(started.dag_id, started.run_id), ""]))
+    print("\n".join(_whereabouts(address)), flush=True)
+    return code
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)
+
+
+def _images_shown(dag_id: str, run_id: str) -> list[str]:
+    """Each image of the run with its parent, and how to look inside."""
+    from imagesmith.catalog.store import Catalog
+
+    catalog = Catalog()
+    build = catalog.find_build(dag_id, run_id)
+    images = [] if build is None else catalog.images(build_id=build.build_id)
+    return [line for image in images for line in _image_shown(image)]
+
+
+def _image_shown(image: ImageRecord) -> list[str]:
+    return [
+        f"new image     {image.image_id}  {image.name}  on {image.cloud}",
+        f"parent image  {image.source_image_id}",
+        f"made by       generator {image.generator}, version {image.version}, build {image.build_id}",
+        "look inside   boot it with any EC2 client; for Amazon's own:",
+        '                eval "$(imagesmith sandbox status | grep ^export)"',
+        "                aws ec2 create-key-pair --key-name look --query KeyMaterial --output text > look.pem",
+        "                chmod 600 look.pem",
+        f"                aws ec2 run-instances --image-id {image.image_id} --instance-type t3.small --key-name look",
+        "                aws ec2 describe-instances --query 'Reservations[].Instances[].PublicIpAddress'",
+        "                ssh -i look.pem admin@ADDRESS dstat --version",
+    ]
+
+
+def _whereabouts(address: Address) -> list[str]:
+    password = f". {address.environment_file} && echo $IMAGESMITH_AIRFLOW_PASSWORD"
+    return [
+        f"Airflow's UI  {address.url}  user {address.username}, password: {password}",
+        "again         make demo        all builds  imagesmith status        all images  imagesmith images",
+        "end           make down        (what was built stays)",
+    ]
