@@ -100,7 +100,7 @@ class QemuMachines(Machines):
         while time.monotonic() < deadline and not monitor.ended.is_set():
             with contextlib.suppress(MachineError, OSError):  # it may end at any moment: that is the aim
                 await monitor.execute("system_powerdown")
-                await self._say(instance, "poweroff")
+                await self._say(instance, "poweroff", until="powering off")
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(monitor.ended.wait(), _ASK_AGAIN_S)
         await self._kill(instance)
@@ -114,7 +114,7 @@ class QemuMachines(Machines):
                 await monitor.execute("system_reset")
                 return
             with contextlib.suppress(OSError):  # the guest closes nothing, QEMU may be gone
-                await self._say(instance, "reboot")
+                await self._say(instance, "reboot", until="rebooting")
             await asyncio.sleep(_ASK_AGAIN_S)
 
     async def destroy(self, instance: Instance) -> None:
@@ -129,8 +129,8 @@ class QemuMachines(Machines):
         """
         monitor = self._monitors.get(instance.id)
         if monitor is not None:
-            with contextlib.suppress(TimeoutError, OSError):
-                await asyncio.wait_for(self._say(instance, "sync", until="synced"), _SYNC_LIMIT_S)
+            with contextlib.suppress(OSError):
+                await self._say(instance, "sync", until="synced", limit_s=_SYNC_LIMIT_S)
             await monitor.execute("stop")
         try:
             await self._convert(volume, snapshot)
@@ -200,15 +200,19 @@ class QemuMachines(Machines):
     def _disk(self, name: str) -> Path:
         return self._places.disks / name
 
-    async def _say(self, instance: Instance, word: str, *, until: str = "") -> None:
+    async def _say(self, instance: Instance, word: str, *, until: str, limit_s: float = _ASK_AGAIN_S) -> None:
+        """Speaks on the second serial line; returns when the guest has answered, or nobody did for `limit_s`.
+
+        The connection stays open meanwhile: QEMU drops what it has not read when one is closed.
+        """
         reader, writer = await asyncio.open_unix_connection(str(self._files(instance).line))
         try:
-            writer.write(word.encode() + b"\n")
-            await writer.drain()
-            if until:
+            async with asyncio.timeout(limit_s):
+                writer.write(word.encode() + b"\n")
+                await writer.drain()
                 await reader.readuntil(until.encode())
-        except asyncio.IncompleteReadError:
-            pass  # the machine ended
+        except (TimeoutError, asyncio.IncompleteReadError):
+            pass  # still booting, or ended; the caller sees to both
         finally:
             writer.close()
 

@@ -5,7 +5,8 @@ They are for tests and for load: hundreds at once cost what one virtual machine 
 
 import asyncio
 import shutil
-from dataclasses import dataclass
+import uuid
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import asyncssh
@@ -22,7 +23,29 @@ class _Running:
     """A machine that is switched on; `server` is None when its SSH is set not to answer."""
 
     machine: SimulatedMachine
-    server: asyncssh.SSHAcceptor | None
+    server: asyncssh.SSHAcceptor | None = None
+    connections: set[asyncssh.SSHServerConnection] = field(default_factory=set)
+
+    def drop(self) -> None:
+        """Ends what is connected and listens no more, as a machine without power does."""
+        if self.server is not None:
+            self.server.close()
+        for connection in list(self.connections):
+            connection.abort()
+
+
+class _Visits(asyncssh.SSHServer):
+    """Keeps note of who is connected to a machine."""
+
+    def __init__(self, running: _Running) -> None:
+        self._running = running
+
+    def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
+        self._connection = conn
+        self._running.connections.add(conn)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._running.connections.discard(self._connection)
 
 
 class SimulatedMachines(Machines):
@@ -56,11 +79,11 @@ class SimulatedMachines(Machines):
         running = self._running.get(instance.id)
         if running is None:
             raise MachineError(f"{instance.id} is not switched on")
-        if running.server is not None:
-            running.server.close()
+        running.drop()
+        running.machine.boot_id = str(uuid.uuid4())
         await asyncio.sleep(self._timings.boot_s)
         seed = Seed(instance.id, "", config.DEFAULT_USER)
-        running.server = await self._serve(instance, running.machine, seed)
+        running.server = await self._serve(instance, running, seed)
 
     async def destroy(self, instance: Instance) -> None:
         """Switches off at once and removes what was uploaded."""
@@ -94,16 +117,18 @@ class SimulatedMachines(Machines):
             press_power_button=lambda: self._on_power_off(instance.id),
             uploaded=lambda path: (files / path.lstrip("/")).is_file(),
         )
-        self._running[instance.id] = _Running(machine, await self._serve(instance, machine, seed))
+        running = _Running(machine)
+        running.server = await self._serve(instance, running, seed)
+        self._running[instance.id] = running
 
-    async def _serve(self, instance: Instance, machine: SimulatedMachine, seed: Seed) -> asyncssh.SSHAcceptor | None:
+    async def _serve(self, instance: Instance, running: _Running, seed: Seed) -> asyncssh.SSHAcceptor | None:
         if not self._timings.ssh:
             return None
 
         async def handle(process: "asyncssh.SSHServerProcess[bytes]") -> None:
             command = process.command or ""
             stdin = await process.stdin.read() if simulated_shell.needs_input(command) else b""
-            stdout, status = await simulated_shell.answer(machine, command, stdin)
+            stdout, status = await simulated_shell.answer(running.machine, command, stdin)
             process.stdout.write(stdout)
             process.exit(status)
 
@@ -117,6 +142,7 @@ class SimulatedMachines(Machines):
                 server_host_keys=[str(directory / "ssh_host_key")],
                 # The library's server looks for keys in each user's home unless it is given them here.
                 authorized_client_keys=str(directory / "authorized_keys"),
+                server_factory=lambda: _Visits(running),
                 process_factory=handle,
                 sftp_factory=lambda channel: asyncssh.SFTPServer(channel, chroot=uploads),
                 allow_scp=True,
@@ -127,8 +153,8 @@ class SimulatedMachines(Machines):
 
     def _switch_off(self, instance_id: str) -> None:
         running = self._running.pop(instance_id, None)
-        if running is not None and running.server is not None:
-            running.server.close()
+        if running is not None:
+            running.drop()
 
     def _directory(self, instance: Instance) -> Path:
         return self._places.machines / instance.id

@@ -1,12 +1,20 @@
 """What a simulated machine answers to a command over SSH.
 
 Two clients are understood: image builders that upload a script and run it, and our own, whose commands read
-`sh -s -- imagesmith VERB ARGUMENT...` with the shell text on standard input. To add a verb, add it to VERBS.
+`sh -s -- imagesmith VERB BUILD ARGUMENT...` with the shell text on standard input (src/imagesmith/remote.sh, whose
+answers these are). To add a verb, add it to VERBS. No script is run, but a script may say in comments what to pretend:
+
+    # sandbox: take 5        seconds, instead of the sandbox's script_s
+    # sandbox: print hello   a line of output, at once
+    # sandbox: exit 3
 """
 
 import asyncio
+import base64
 import re
 import shlex
+import time
+import uuid
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -23,17 +31,18 @@ class SimulatedMachine:
     press_power_button: Callable[[], None]
     uploaded: Callable[[str], bool]
     memory: dict[str, Any] = field(default_factory=dict)
+    boot_id: str = field(default_factory=lambda: str(uuid.uuid4()))
 
 
 Answer = tuple[bytes, int]
 Verb = Callable[[SimulatedMachine, list[str], bytes], Awaitable[Answer]]
 
-VERBS: dict[str, Verb] = {}
-
 _OURS = re.compile(r"\bsh -s -- imagesmith (\S+)(.*)$", re.DOTALL)
 _POWER_OFF = re.compile(r"\b(poweroff|shutdown|halt)\b")
 _ASSIGNMENT = re.compile(r"^\w+=")
 _RUNNERS = {"sudo", "sh", "bash", "/bin/sh", "/bin/bash", "env", "-E", "-S", "-x", "-e", "exec"}
+_DATA = re.compile(rb"<<'END_OF_DATA'\n(.*?)END_OF_DATA\n", re.DOTALL)
+_DIRECTIVE = re.compile(rb"^# sandbox: (take|print|exit) (.*)$", re.MULTILINE)
 
 
 def needs_input(command: str) -> bool:
@@ -46,7 +55,7 @@ async def answer(machine: SimulatedMachine, command: str, stdin: bytes) -> Answe
     ours = _OURS.search(command)
     if ours is not None:
         verb = VERBS.get(ours[1])
-        return await verb(machine, shlex.split(ours[2]), stdin) if verb else (b"", 0)
+        return await verb(machine, shlex.split(ours[2]), _data_of(stdin)) if verb else (b"", 0)
     if runs_uploaded_script(command, machine.uploaded):
         await asyncio.sleep(machine.timings.script_s)
     if _POWER_OFF.search(command):
@@ -68,3 +77,92 @@ def runs_uploaded_script(command: str, uploaded: Callable[[str], bool]) -> bool:
                 return True
             break
     return False
+
+
+@dataclass
+class _Run:
+    """A script that was started; it ends at a moment of the loop's clock."""
+
+    ends_at: float
+    output: bytes
+    status: int
+
+    @property
+    def ended(self) -> bool:
+        return time.monotonic() >= self.ends_at
+
+
+async def _look(machine: SimulatedMachine, arguments: list[str], data: bytes) -> Answer:
+    return f"boot={machine.boot_id}\nroot=yes\ncloud_init=done\n".encode(), 0
+
+
+async def _put(machine: SimulatedMachine, arguments: list[str], data: bytes) -> Answer:
+    build, name, _mode = arguments
+    machine.memory[f"file {build} {name}"] = data
+    return b"", 0
+
+
+async def _place(machine: SimulatedMachine, arguments: list[str], data: bytes) -> Answer:
+    machine.memory[f"placed {arguments[1]}"] = data
+    return b"", 0
+
+
+async def _start(machine: SimulatedMachine, arguments: list[str], data: bytes) -> Answer:
+    build, name, _user = arguments
+    if f"run {build} {name}" in machine.memory:
+        return b"already\n", 0
+    script = machine.memory.get(f"file {build} {name}")
+    if script is None:
+        return f"no file {name}\n".encode(), 1
+    last_act = b"IMAGESMITH_POWER_OFF=yes" in data
+    run = _pretended(script, duration_s=0.0 if last_act else machine.timings.script_s)
+    machine.memory[f"run {build} {name}"] = run
+    if last_act:
+        machine.press_power_button()
+    return b"started\n", 0
+
+
+def _pretended(script: bytes, *, duration_s: float) -> _Run:
+    output, status = b"", 0
+    for word, value in _DIRECTIVE.findall(script):
+        if word == b"take":
+            duration_s = float(value)
+        elif word == b"exit":
+            status = int(value)
+        else:
+            output += value + b"\n"
+    return _Run(time.monotonic() + duration_s, output, status)
+
+
+async def _status(machine: SimulatedMachine, arguments: list[str], data: bytes) -> Answer:
+    build, name = arguments
+    run: _Run | None = machine.memory.get(f"run {build} {name}")
+    if run is None:
+        return f"boot={machine.boot_id}\nsize=0\nstate=absent\n".encode(), 0
+    state = f"rc={run.status}\nstate=done" if run.ended else "state=running"
+    return f"boot={machine.boot_id}\nsize={len(run.output)}\n{state}\n".encode(), 0
+
+
+async def _follow(machine: SimulatedMachine, arguments: list[str], data: bytes) -> Answer:
+    build, name, offset = arguments
+    run: _Run | None = machine.memory.get(f"run {build} {name}")
+    if run is None:
+        return b"", 1
+    await asyncio.sleep(max(0.0, run.ends_at - time.monotonic()))
+    return run.output[int(offset) :], 0
+
+
+VERBS: dict[str, Verb] = {
+    "look": _look,
+    "put": _put,
+    "place": _place,
+    "start": _start,
+    "status": _status,
+    "follow": _follow,
+}
+
+
+def _data_of(stdin: bytes) -> bytes:
+    """What the client sent for the verb: base64 in a here-document behind the shell text."""
+    found = _DATA.search(stdin)
+    return base64.b64decode(found[1]) if found else b""
