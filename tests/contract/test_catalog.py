@@ -268,6 +268,14 @@ def test_threads_that_share_a_catalog_lose_nothing(catalog: Catalog) -> None:
     assert sorted(r.resource_id or "" for r in catalog.resources()) == sorted(f"i-{n}" for n in range(40))
 
 
+def test_writers_stand_in_line_and_need_no_second_try(catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(database, "RETRY_FOR_S", 0)
+    begin(catalog)
+    with ThreadPoolExecutor(8) as threads:
+        rows = threads.map(lambda n: catalog.intend_resource(BUILD, "ec2", INSTANCE, f"vm-{n}").id, range(40))
+        assert len(set(rows)) == 40
+
+
 def test_many_threads_intend_the_same_thing_once(catalog: Catalog) -> None:
     begin(catalog)
     with ThreadPoolExecutor(8) as threads:
@@ -367,7 +375,7 @@ def test_a_lasting_lock_ends_in_an_error_that_may_be_tried_again(
     catalog = Catalog(f"sqlite:///{tmp_path}/catalog.db")
     catalog.upgrade()
     with closing(sqlite3.connect(tmp_path / "catalog.db", isolation_level=None)) as other:
-        other.execute("BEGIN IMMEDIATE")
+        other.execute("BEGIN EXCLUSIVE")
         with pytest.raises(Transient, match="locked"):
             begin(catalog)
         assert catalog.builds() == [], "readers are not kept out by a writer"
