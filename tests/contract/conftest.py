@@ -13,6 +13,7 @@ import urllib.request
 import uuid
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -39,6 +40,7 @@ from imagesmith.core import (
     ResourceKind,
     SaveRequest,
 )
+from imagesmith.sandbox import base_image, config
 from imagesmith.sandbox.config import ACCESS_KEY_ID, BASE_OWNER_ID, SECRET_ACCESS_KEY
 
 LOOKS = 400
@@ -153,6 +155,14 @@ class Site(ABC):
         cloud = self.cloud()
         return self._until(lambda: cloud.observe_images([image_id])[image_id], state)
 
+    def until_console(self, instance_id: str, text: str) -> None:
+        cloud = self.cloud()
+        for _ in range(LOOKS):
+            if text in cloud.console_output(instance_id):
+                return
+            self.pass_time()
+        raise AssertionError(f"{instance_id} never printed {text}")
+
     def _until(self, look: Callable[[], Any], state: str) -> Any:
         for _ in range(LOOKS):
             seen = look()
@@ -238,18 +248,19 @@ class Ec2Site(Site):
     """The EC2 driver on the sandbox's machines that answer by the clock."""
 
     name = "ec2-sandbox"
-    by_name = ImageQuery(name="simulated-*", owner=BASE_OWNER_ID)
     other_owner = ImageQuery(name="simulated-*", owner="999999999999")
     unknown_id = ImageQuery(id="ami-0123456789abcdef0")
     unknown_name = ImageQuery(name="no-such-*", owner=BASE_OWNER_ID)
     unknown_instance = "i-0123456789abcdef0"
 
-    def __init__(self, endpoint: str) -> None:
+    def __init__(self, endpoint: str, *, source_name: str = "simulated-*", look_every_s: float = 0.02) -> None:
         super().__init__()
         self._endpoint = endpoint
+        self._look_every_s = look_every_s
+        self.by_name = ImageQuery(name=source_name, owner=BASE_OWNER_ID)
         _control(endpoint, "/_sandbox/reset", {})
-        _control(endpoint, "/_sandbox/settings", {"boot_s": 0.1, "stop_s": 0.05, "image_s": 0.1, "ssh": False})
-        images = self.client("ec2").describe_images(Filters=[{"Name": "name", "Values": ["simulated-1"]}])
+        _control(endpoint, "/_sandbox/settings", {"boot_s": 0.1, "stop_s": 0.05, "image_s": 0.1})
+        images = self.client("ec2").describe_images(Filters=[{"Name": "name", "Values": [source_name]}])
         self.newest_id = images["Images"][0]["ImageId"]
         self.source = ImageQuery(id=self.newest_id)
 
@@ -277,7 +288,7 @@ class Ec2Site(Site):
         return Ec2Cloud(self.name, lambda service: client)
 
     def pass_time(self) -> None:
-        time.sleep(0.02)
+        time.sleep(self._look_every_s)
 
     def pass_a_second(self) -> None:
         time.sleep(1.0)
@@ -307,10 +318,9 @@ def _control(endpoint: str, path: str, document: dict[str, Any]) -> None:
     urllib.request.urlopen(request, timeout=10).close()
 
 
-@pytest.fixture(scope="session")
-def sandbox_endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A sandbox of this session alone, without a base image: its machines answer by the clock."""
-    home = tmp_path_factory.mktemp("sandbox")
+@contextmanager
+def _sandbox(home: Path) -> Iterator[str]:
+    """The endpoint of a sandbox of our own, with its state in `home`."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -326,7 +336,28 @@ def sandbox_endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield endpoint
     finally:
         server.terminate()
-        server.wait(timeout=30)
+        server.wait(timeout=60)
+
+
+@pytest.fixture(scope="session")
+def sandbox_endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A sandbox without a base image: its machines answer by the clock."""
+    with _sandbox(tmp_path_factory.mktemp("sandbox")) as endpoint:
+        yield endpoint
+
+
+@pytest.fixture
+def vm_site(tmp_path: Path) -> Iterator[Site]:
+    """The EC2 driver on a real virtual machine, from the base image of this machine's own sandbox."""
+    places = config.places()
+    base_image.ensure(places.base, announce=print)
+    (tmp_path / "sandbox").mkdir()
+    (tmp_path / "sandbox" / "base").symlink_to(places.base)
+    probed = places.root / "acceleration.json"  # finding it out takes 15 s
+    if probed.exists():
+        (tmp_path / "sandbox" / probed.name).write_text(probed.read_text())
+    with _sandbox(tmp_path) as endpoint:
+        yield Ec2Site(endpoint, source_name="debian-12-amd64-*", look_every_s=1.0)
 
 
 def _until_healthy(endpoint: str, server: subprocess.Popen[bytes], log: Path) -> None:

@@ -417,3 +417,23 @@ def test_a_busy_cloud_is_worth_another_try(site, call: Callable[..., object]):
 def test_an_unknown_instance_type_is_the_authors_mistake(site):
     with pytest.raises(DefinitionError, match=r"no\.such\.type.*instance_type"):
         site.cloud().launch(site.launch_request(instance_type="no.such.type"), site.ledger)
+
+
+# On a real machine: that the rest holds there too is the driver's and the sandbox's business, above.
+
+
+@pytest.mark.system
+def test_a_whole_life_on_a_real_machine(vm_site):
+    build = vm_site.fresh("build")
+    instance_id = vm_site.running(build_id=build)
+    vm_site.until_console(instance_id, "SSH HOST KEY")
+    vm_site.cloud().stop(instance_id)
+    vm_site.until_instance(instance_id, InstanceState.STOPPED)
+    image_id = vm_site.cloud().save(vm_site.save_request(instance_id, build_id=build), vm_site.ledger)
+    vm_site.until_image(image_id, ImageState.AVAILABLE)
+    vm_site.cloud().finish_image(image_id, tags={}, public=True)
+    again = vm_site.launch_request(build_id=build, attempt=2, source_image_id=image_id)
+    vm_site.until_instance(vm_site.cloud().launch(again, vm_site.ledger), InstanceState.RUNNING)
+    assert kinds(vm_site.cloud().find_resources(build)) == KINDS_OF_A_LAUNCH | KINDS_OF_AN_IMAGE
+    vm_site.delete_all(build)
+    assert vm_site.cloud().find_resources(build) == []
