@@ -113,9 +113,10 @@ def for_process(variables: Mapping[str, str]) -> dict[str, str]:
 
 
 def as_shell(variables: Mapping[str, str]) -> str:
-    """The text of a file for `.` in a shell."""
+    """The text of a file for `.` in a shell; variables no shell can hold, as those with a hyphen, stay out."""
     head = "# The Airflow of this machine; holds secrets. `imagesmith airflow up` writes it.\n"
-    return head + "".join(f"export {shlex.quote(f'{name}={text}')}\n" for name, text in variables.items())
+    words = [f"{name}={text}" for name, text in variables.items() if name.isidentifier()]
+    return head + "".join(f"export {shlex.quote(word)}\n" for word in words)
 
 
 def connection_variable(name: str) -> str:

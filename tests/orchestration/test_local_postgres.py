@@ -1,0 +1,69 @@
+"""The PostgreSQL of one machine, for real: it lets in who knows the password, and keeps what was committed."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import sqlalchemy
+
+from imagesmith.local.postgres import Postgres
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
+    directory = tmp_path_factory.mktemp("postgres")
+    one = Postgres(directory / "data", run_directory=directory / "run", password="right")
+    one.start()
+    yield one
+    one.stop()
+
+
+def ask(url: str, text: str) -> object:
+    engine = sqlalchemy.create_engine(url)
+    try:
+        with engine.begin() as connection:
+            result = connection.execute(sqlalchemy.text(text))
+            return result.scalar() if result.returns_rows else None
+    finally:
+        engine.dispose()
+
+
+def test_databases_are_made_once(server: Postgres) -> None:
+    for _ in range(2):
+        server.ensure_database("catalog")
+    assert ask(server.url("catalog"), "SELECT current_database()") == "catalog"
+
+
+def test_a_wrong_password_is_refused(server: Postgres) -> None:
+    with pytest.raises(sqlalchemy.exc.OperationalError, match="password authentication failed"):
+        ask(server.url("postgres").replace(":right@", ":wrong@"), "SELECT 1")
+
+
+def test_it_listens_on_loopback_only_and_has_no_socket_file(server: Postgres) -> None:
+    assert ask(server.url("postgres"), "SHOW listen_addresses") == "127.0.0.1"
+    assert ask(server.url("postgres"), "SHOW unix_socket_directories") == ""
+    assert ask(server.url("postgres"), "SHOW fsync") == "on"
+
+
+def test_what_was_committed_survives_a_stop_and_a_kill(server: Postgres) -> None:
+    url = server.url("postgres")
+    ask(url, "CREATE TABLE kept (x int)")
+    ask(url, "INSERT INTO kept VALUES (7)")
+    assert server.stop() is True
+    assert server.daemon.running() is None
+    server.start()
+    assert server.url("postgres") == url, "addresses that were written down stay true"
+    server.daemon.stop(limit_s=0)
+    server.start()
+    assert ask(url, "SELECT x FROM kept") == 7
+
+
+def test_start_twice_is_one_server(server: Postgres) -> None:
+    pid = server.daemon.running()
+    server.start()
+    assert server.daemon.running() == pid
+
+
+def test_stop_of_nothing_says_so(tmp_path: Path) -> None:
+    server = Postgres(tmp_path / "data", run_directory=tmp_path / "run", password="right")
+    assert server.stop() is False
