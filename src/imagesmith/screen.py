@@ -55,6 +55,8 @@ class ChangedLines:
         self._say("", f"build {build.build_id} of {build.generator} {build.version} began")
         for each in progress.targets:
             self._say(each.cloud, f"{each.cloud}: {_in_words(each)}")
+            if each.target.error:
+                self._say(f"{each.cloud} error", f"{each.cloud}: {_first_line(each.target.error)}")
 
     def close(self) -> None:
         """Nothing: lines stand as they are."""
@@ -161,8 +163,6 @@ def _in_words(progress: TargetProgress) -> str:
         words.append(target.instance_id + (f" at {target.address}" if target.address else ""))
     if progress.image is not None:
         words.append(f"image {progress.image.image_id} {progress.image.name}")
-    if target.error:
-        words.append(_first_line(target.error))
     return ", ".join(words)
 
 
