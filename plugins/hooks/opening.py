@@ -47,5 +47,5 @@ def cloud_of(target: PlannedTarget, connection: Connection) -> Cloud:
     """The driver of the target's cloud with the credentials of `connection`."""
     module_name, _, class_name = HOOKS[target.cloud_type].partition(":")
     hook: Any = getattr(import_module(module_name), class_name)
-    cloud: Cloud = hook(target.cloud, connection=connection, settings=target.settings).cloud()
+    cloud: Cloud = hook.from_connection(connection).cloud(target.cloud, target.settings)
     return cloud

@@ -97,7 +97,7 @@ while kill -0 "$child" 2>/dev/null; do
 done
 echo "$rc" >"$work/$name.rc.part"
 mv "$work/$name.rc.part" "$work/$name.rc"
-sync
+sync "$work/$name.rc" 2>/dev/null || sync
 RUN
   : >>"$work/$1.out"
   boot_id >"$work/$1.boot"

@@ -90,7 +90,7 @@ class BuildStore(Access):
         build.state, build.deadline, build.ended_at, build.error = BuildState.RUNNING, deadline, None, ""
         rows = select(Target).where(Target.build_id == build_id).order_by(Target.cloud).with_for_update()
         for target in session.scalars(rows):
-            if target.state is not TargetState.SUCCESSFUL:
+            if target.state in (TargetState.FAILED, TargetState.CANCELLED):
                 _start_anew(target)
         return record(BuildRecord, build)
 
