@@ -48,9 +48,16 @@ class Cloud:
     """Instances and images over the machines; key pairs, groups and tags are plain entries of `state`."""
 
     def __init__(
-        self, state: State, places: config.Places, *, machines: dict[str, Machines], addresses: Addresses
+        self,
+        state: State,
+        places: config.Places,
+        *,
+        machines: dict[str, Machines],
+        addresses: Addresses,
+        endpoint: str,
     ) -> None:
         self.state = state
+        self.endpoint = endpoint
         self.machines = machines
         self._places = places
         self._addresses = addresses

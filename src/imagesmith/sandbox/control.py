@@ -8,7 +8,6 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from imagesmith import __version__
-from imagesmith.sandbox import config
 from imagesmith.sandbox.cloud import Cloud
 from imagesmith.sandbox.ec2_door import EC2Door, Fault
 from imagesmith.sandbox.machines import Timings
@@ -41,7 +40,7 @@ class Control:
             {
                 "ok": True,
                 "version": __version__,
-                "endpoint": config.endpoint(),
+                "endpoint": self._cloud.endpoint,
                 "ssh_port": self._cloud.machines["qemu"].ssh_port,
                 "acceleration": self._acceleration,
                 "vms": self._cloud.running_vms(),

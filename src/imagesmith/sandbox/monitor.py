@@ -25,11 +25,18 @@ class Monitor:
         self.resets = 0
 
     @classmethod
-    async def connect(cls, path: Path, *, on_end: Callable[[], None], limit_s: float = 15.0) -> "Monitor":
-        """A monitor ready for commands; raises MachineError if nobody answers within `limit_s`."""
+    async def connect(
+        cls,
+        path: Path,
+        *,
+        on_end: Callable[[], None],
+        alive: Callable[[], bool] = lambda: True,
+        limit_s: float = 15.0,
+    ) -> "Monitor":
+        """A monitor ready for commands; raises MachineError if nobody answers within `limit_s`, or ever will."""
         try:
             async with asyncio.timeout(limit_s):
-                monitor = cls(*await _open(path))
+                monitor = cls(*await _open(path, alive))
                 await monitor._reader.readline()  # the greeting
                 monitor._reading = asyncio.create_task(monitor._read(on_end))
                 await monitor.execute("qmp_capabilities")
@@ -75,9 +82,10 @@ class Monitor:
             answer.set_result(document)
 
 
-async def _open(path: Path) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    while True:
+async def _open(path: Path, alive: Callable[[], bool]) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    while alive():
         try:
             return await asyncio.open_unix_connection(str(path))
         except (FileNotFoundError, ConnectionRefusedError):
             await asyncio.sleep(_RETRY_S)
+    raise MachineError(f"QEMU ended before its monitor at {path} answered")

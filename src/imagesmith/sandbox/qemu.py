@@ -19,6 +19,7 @@ from imagesmith.sandbox.monitor import Monitor
 from imagesmith.sandbox.seed import Seed
 from imagesmith.sandbox.state import Instance, Snapshot, Volume
 
+_START_LIMIT_S = 20.0
 _MAX_DEPTH = 3  # a disk that stands on more files than this is saved whole
 _ASK_AGAIN_S = 3.0  # a guest that is still booting does not hear the first word
 _SYNC_LIMIT_S = 10.0
@@ -79,7 +80,7 @@ class QemuMachines(Machines):
         # Relative names keep the sockets' paths under the 108 bytes that Linux allows.
         files.process.start(self._argv(instance, volume), cwd=files.directory)
         try:
-            await self._watch(instance, limit_s=15.0)
+            await self._watch(instance, limit_s=_START_LIMIT_S)
         except MachineError as error:
             files.process.stop(limit_s=1.0)
             raise MachineError(f"QEMU did not start: {_tail(files.process.log_path)}") from error
@@ -160,8 +161,12 @@ class QemuMachines(Machines):
             raise MachineError(f"{instance.id} is not switched on") from None
 
     async def _watch(self, instance: Instance, *, limit_s: float) -> None:
+        files = self._files(instance)
         monitor = await Monitor.connect(
-            self._files(instance).monitor, on_end=lambda: self._ended(instance), limit_s=limit_s
+            files.monitor,
+            on_end=lambda: self._ended(instance),
+            alive=lambda: files.process.running() is not None,
+            limit_s=limit_s,
         )
         self._monitors[instance.id] = monitor
 

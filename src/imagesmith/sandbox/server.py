@@ -46,6 +46,7 @@ def application(places: config.Places, *, port: int, accelerator: str) -> Starle
         places,
         machines={"qemu": qemu, "simulated": simulated},
         addresses=Addresses(sandbox_port=port, ssh_port=qemu.ssh_port),
+        endpoint=f"http://{config.HOST}:{port}",
     )
     door = EC2Door(cloud)
     control = Control(cloud, door, timings, acceleration=accelerator)

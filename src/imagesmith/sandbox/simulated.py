@@ -134,8 +134,8 @@ class SimulatedMachines(Machines):
 
         directory = self._directory(instance)
         uploads = str(directory / "files").encode()
-        _leave_keys(directory, seed)
         try:
+            _leave_keys(directory, seed)
             return await asyncssh.listen(
                 instance.address,
                 self.ssh_port,
@@ -148,8 +148,8 @@ class SimulatedMachines(Machines):
                 allow_scp=True,
                 encoding=None,
             )
-        except OSError as error:
-            raise MachineError(f"{instance.address}:{self.ssh_port} can't be used: {error}") from error
+        except (OSError, ValueError) as error:  # the address is taken, or a key in the user data is none
+            raise MachineError(f"{instance.address}:{self.ssh_port} can't answer SSH: {error}") from error
 
     def _switch_off(self, instance_id: str) -> None:
         running = self._running.pop(instance_id, None)
@@ -170,4 +170,10 @@ def _leave_keys(directory: Path, seed: Seed) -> None:
     private.touch(mode=0o600)
     private.write_bytes(key.export_private_key())
     (directory / "ssh_host_key.pub").write_bytes(key.export_public_key())
-    (directory / "authorized_keys").write_text("".join(each.strip() + "\n" for each in seed.authorized_keys))
+    # A list without entries would make the library look elsewhere; nobody has the private half of this one.
+    keys = seed.authorized_keys or [_nobodys_key()]
+    (directory / "authorized_keys").write_text("".join(each.strip() + "\n" for each in keys))
+
+
+def _nobodys_key() -> str:
+    return asyncssh.generate_private_key("ssh-ed25519").export_public_key().decode()

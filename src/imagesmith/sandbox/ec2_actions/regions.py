@@ -25,13 +25,13 @@ def describe_regions(cloud: Cloud, parameters: Parameters) -> Answer:
             raise EC2Error("InvalidParameterValue", f"Invalid region name: {name}")
     fields = {
         "region-name": lambda name: [name],
-        "endpoint": lambda name: [config.endpoint()],
+        "endpoint": lambda name: [cloud.endpoint],
         "opt-in-status": lambda name: ["opt-in-not-required"],
     }
     found = filtered(names, parameters.get("Filter"), fields)
     return {
         "regionInfo": [
-            {"regionName": name, "regionEndpoint": config.endpoint(), "optInStatus": "opt-in-not-required"}
+            {"regionName": name, "regionEndpoint": cloud.endpoint, "optInStatus": "opt-in-not-required"}
             for name in found
         ]
     }

@@ -1,0 +1,108 @@
+"""Disks and monitors of virtual machines, without a virtual machine."""
+
+import asyncio
+import json
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from imagesmith.sandbox import config
+from imagesmith.sandbox.machines import MachineError, Timings
+from imagesmith.sandbox.monitor import Monitor
+from imagesmith.sandbox.qemu import QemuMachines
+from imagesmith.sandbox.seed import Seed
+from imagesmith.sandbox.state import Instance, Snapshot, Volume
+
+
+async def speak(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """QEMU's side of the monitor."""
+    writer.write(b'{"QMP": {}}\n')
+    while line := await reader.readline():
+        request = json.loads(line)
+        if request["execute"] == "quit":
+            break
+        if request["execute"] == "bad":
+            answer: dict[str, Any] = {"error": {"desc": "no such command"}, "id": request["id"]}
+        else:
+            writer.write(b'{"event": "RESET"}\n')
+            answer = {"return": {"said": request["execute"]}, "id": request["id"]}
+        writer.write(json.dumps(answer).encode() + b"\n")
+    writer.close()
+
+
+def test_monitor(tmp_path: Path) -> None:
+    ended: list[str] = []
+
+    async def talk() -> None:
+        async with await asyncio.start_unix_server(speak, tmp_path / "monitor"):
+            monitor = await Monitor.connect(tmp_path / "monitor", on_end=lambda: ended.append("end"))
+            assert await monitor.execute("query-status") == {"said": "query-status"}
+            assert monitor.resets == 2
+            with pytest.raises(MachineError, match="refused bad: no such command"):
+                await monitor.execute("bad")
+            with pytest.raises(MachineError, match="QEMU has ended"):
+                await monitor.execute("quit")
+            assert monitor.ended.is_set()
+
+    asyncio.run(talk())
+    assert ended == ["end"]
+
+
+def test_no_monitor(tmp_path: Path) -> None:
+    with pytest.raises(MachineError, match="no monitor answered"):
+        asyncio.run(Monitor.connect(tmp_path / "none", on_end=lambda: None, limit_s=0.05))
+
+
+def machines(places: config.Places) -> QemuMachines:
+    return QemuMachines(places, Timings(), acceleration="tcg", on_power_off=lambda instance_id: None)
+
+
+def an_instance() -> Instance:
+    return Instance(
+        id="i-1",
+        kind="qemu",
+        image_id="ami-1",
+        instance_type="t3.nano",
+        volume_id="vol-1",
+        reservation_id="r-1",
+        address="127.9.9.9",
+        private_address="172.31.0.1",
+    )
+
+
+def test_a_qemu_that_does_not_start_is_told_at_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    program = tmp_path / "bin" / "qemu-system-x86_64"
+    program.parent.mkdir()
+    program.write_text("#!/bin/sh\necho port 22 is taken >&2\nexit 1\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}:/usr/bin:/bin")
+    places = config.Places(tmp_path)
+    places.disks.mkdir()
+    (places.disks / "vol-1.qcow2").touch()
+    volume = Volume(id="vol-1", size_gib=8, snapshot_id="snap-1", disk="vol-1.qcow2", chain=["base.qcow2"])
+    with pytest.raises(MachineError, match="port 22 is taken"):
+        asyncio.run(machines(places).boot(an_instance(), volume, Seed("i-1", "ip-1", "admin")))
+
+
+@pytest.mark.skipif(shutil.which("qemu-img") is None, reason="needs qemu-img (package qemu-utils)")
+def test_a_saved_disk_stands_on_its_source_until_the_chain_is_long(tmp_path: Path) -> None:
+    places = config.Places(tmp_path)
+    places.disks.mkdir()
+    subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", places.disks / "base.qcow2", "1G"], check=True)
+    chain, depths = ["base.qcow2"], []
+    for generation in range(4):
+        volume = Volume(id="vol-1", size_gib=1, snapshot_id="snap-1", disk=f"vol-{generation}.qcow2", chain=chain)
+        snapshot = Snapshot(id="snap-1", volume_id="vol-1", size_gib=1, disk=f"snap-{generation}.qcow2")
+        asyncio.run(make_and_save(machines(places), volume, snapshot))
+        depths.append(len(snapshot.chain))
+        assert (places.disks / snapshot.disk).exists()
+        chain = [snapshot.disk, *snapshot.chain]
+    assert depths == [1, 2, 0, 1]
+
+
+async def make_and_save(all_machines: QemuMachines, volume: Volume, snapshot: Snapshot) -> None:
+    await all_machines._make_disk(volume)
+    await all_machines.save_disk(an_instance(), volume, snapshot)

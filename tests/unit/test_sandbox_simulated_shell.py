@@ -1,0 +1,82 @@
+"""What simulated machines answer to commands."""
+
+import asyncio
+import base64
+
+import pytest
+
+from imagesmith.sandbox import simulated_shell
+from imagesmith.sandbox.machines import Timings
+from imagesmith.sandbox.simulated_shell import SimulatedMachine, runs_uploaded_script
+
+
+@pytest.fixture
+def pressed() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def machine(pressed: list[str]) -> SimulatedMachine:
+    return SimulatedMachine(
+        "i-1",
+        Timings(script_s=0.05),
+        press_power_button=lambda: pressed.append("off"),
+        uploaded=lambda path: path == "/tmp/script.sh",
+    )
+
+
+def ask(machine: SimulatedMachine, verb: str, *arguments: str, data: bytes = b"") -> tuple[str, int]:
+    stdin = b"shell text\nmain <<'END_OF_DATA'\n" + base64.encodebytes(data) + b"END_OF_DATA\n}\n"
+    command = " ".join(("sh -s -- imagesmith", verb, "b1", *arguments))
+    stdout, status = asyncio.run(simulated_shell.answer(machine, command, stdin))
+    return stdout.decode(), status
+
+
+@pytest.mark.parametrize(
+    ("command", "expected"),
+    [
+        ("chmod +x /tmp/script.sh; PACKER_BUILD_NAME='x' /tmp/script.sh", True),
+        ("sudo -E bash -x /tmp/script.sh", True),
+        ("chmod 0755 /tmp/script.sh", False),
+        ("rm -f /tmp/script.sh", False),
+        ("/tmp/other.sh", False),
+        ("echo it's", False),
+    ],
+)
+def test_which_commands_run_an_upload(command: str, *, expected: bool) -> None:
+    assert runs_uploaded_script(command, lambda path: path == "/tmp/script.sh") is expected
+
+
+def test_a_script_runs_once_and_takes_its_time(machine: SimulatedMachine) -> None:
+    assert ask(machine, "status", "script-0")[0].endswith("state=absent\n")
+    assert ask(machine, "put", "script-0", "0700", data=b"#!/bin/sh\n# sandbox: print hello\n") == ("", 0)
+    assert ask(machine, "start", "script-0", "user") == ("started\n", 0)
+    assert ask(machine, "start", "script-0", "user") == ("already\n", 0)
+    assert "state=running" in ask(machine, "status", "script-0")[0]
+    assert ask(machine, "follow", "script-0", "2") == ("llo\n", 0)
+    assert ask(machine, "status", "script-0")[0].endswith("size=6\nrc=0\nstate=done\n")
+
+
+def test_a_script_says_how_it_ends(machine: SimulatedMachine) -> None:
+    ask(machine, "put", "bad", "0700", data=b"# sandbox: take 0\n# sandbox: exit 3\n")
+    ask(machine, "start", "bad", "user")
+    assert "rc=3\nstate=done" in ask(machine, "status", "bad")[0]
+
+
+def test_starting_what_was_not_put_fails(machine: SimulatedMachine) -> None:
+    assert ask(machine, "start", "none", "user")[1] == 1
+
+
+def test_the_clean_up_presses_the_power_button(machine: SimulatedMachine, pressed: list[str]) -> None:
+    ask(machine, "put", "clean-up.sh", "0700", data=b"#!/bin/sh\n")
+    ask(machine, "start", "clean-up.sh", "root", data=b"IMAGESMITH_POWER_OFF=yes\n")
+    assert pressed == ["off"]
+
+
+def test_a_plain_power_off(machine: SimulatedMachine, pressed: list[str]) -> None:
+    assert asyncio.run(simulated_shell.answer(machine, "sudo systemctl poweroff", b"")) == (b"", 0)
+    assert pressed == ["off"]
+
+
+def test_an_unknown_verb_is_no_failure(machine: SimulatedMachine) -> None:
+    assert ask(machine, "dance") == ("", 0)
