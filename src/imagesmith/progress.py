@@ -21,7 +21,8 @@ from imagesmith.errors import BuildFailed, SetupError, Transient
 # Until the build begins and once its targets have ended, a moment counts; in between it does not.
 SOON_S = 0.2
 LOOK_S = 0.5
-RUN_LOOK_S = 5.0
+# How often Airflow is asked; a run that cannot begin fails within seconds.
+FIRST_RUN_LOOK_S, RUN_LOOK_S = 2.0, 5.0
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,12 @@ class BuildProgress:
         return self.build.state.ended
 
     @property
+    def state(self) -> BuildState:
+        """The build's state; as long as it goes on by its targets, which are looked at more often."""
+        begun = any(each.target.state is not TargetState.SUBMITTED for each in self.targets)
+        return self.build.state if self.ended or not begun else BuildState.RUNNING
+
+    @property
     def successful(self) -> bool:
         """True when every required target got to its image."""
         return self.build.state is BuildState.SUCCESSFUL
@@ -94,15 +101,16 @@ def follow(
     catalog: Catalog,
     airflow: AirflowClient,
     pause: Callable[[float], None] = time.sleep,
+    clock: Callable[[], float] = time.monotonic,
 ) -> Iterator[BuildProgress | None]:
     """One look after the other, until one at the build's end; None as long as the build has not begun.
 
     Raises BuildFailed when the run is over and nobody will ever write down the build's end.
     """
-    watch = _RunWatch(run, airflow)
+    watch = _RunWatch(run, airflow, clock)
     while (build := catalog.find_build(run.dag_id, run.run_id)) is None:
         yield None
-        if watch.over() and catalog.find_build(run.dag_id, run.run_id) is None:
+        if watch.over(FIRST_RUN_LOOK_S) and catalog.find_build(run.dag_id, run.run_id) is None:
             raise BuildFailed(watch.obituary("before its build began"))
         pause(SOON_S)
     while True:
@@ -115,26 +123,27 @@ def follow(
             yield look(catalog, build)
             return
         yield progress
-        if watch.over() and not catalog.build(build.build_id).state.ended:
+        if watch.over(RUN_LOOK_S) and not catalog.build(build.build_id).state.ended:
             raise BuildFailed(watch.obituary(f"and left build {build.build_id} {build.state}"))
         pause(SOON_S if targets_ended else LOOK_S)
 
 
 class _RunWatch:
-    """The run's state in Airflow, asked every `RUN_LOOK_S` at most."""
+    """The run's state in Airflow, asked seldom."""
 
-    def __init__(self, run: Run, airflow: AirflowClient) -> None:
+    def __init__(self, run: Run, airflow: AirflowClient, clock: Callable[[], float]) -> None:
         self._run = run
         self._airflow = airflow
-        self._asked_at = time.monotonic()
+        self._clock = clock
+        self._asked_at = clock()
 
-    def over(self) -> bool:
-        """True when the run was over at the last look, two looks after which nothing can be on its way."""
+    def over(self, every_s: float) -> bool:
+        """True once Airflow will do nothing more in the run; it is asked every `every_s` at most."""
         if self._run.ended:
             return True
-        if time.monotonic() - self._asked_at < RUN_LOOK_S:
+        if self._clock() - self._asked_at < every_s:
             return False
-        self._asked_at = time.monotonic()
+        self._asked_at = self._clock()
         try:
             self._run = self._airflow.run(self._run.dag_id, self._run.run_id)
         except NoSuchRun:

@@ -22,6 +22,9 @@ COLOURS = {
     TargetState.CANCELLED: "yellow",
 }
 LAST_LINE_CHARS = 60
+# A build begins within two seconds; after this many something is the matter.
+LONG_S = 20.0
+NOT_BEGUN = "Airflow has not begun the build yet; it may be busy, or not well: `imagesmith airflow status` tells"
 
 
 class Screen(Protocol):
@@ -50,6 +53,8 @@ class ChangedLines:
     def show(self, progress: BuildProgress | None) -> None:
         """Says what is new."""
         if progress is None:
+            if time.monotonic() - self._since > LONG_S:
+                self._say("", NOT_BEGUN)
             return
         build = progress.build
         self._say("", f"build {build.build_id} of {build.generator} {build.version} began")
@@ -74,12 +79,13 @@ class MovingTable:
         from rich.console import Console
         from rich.live import Live
 
+        self._since = time.monotonic()
         self._stack = ExitStack()
         self._live = self._stack.enter_context(Live(console=Console(file=stream), auto_refresh=False))
 
     def show(self, progress: BuildProgress | None) -> None:
         """Draws the table."""
-        waiting = "waiting for Airflow to begin the build …"
+        waiting = NOT_BEGUN if time.monotonic() - self._since > LONG_S else "waiting for Airflow to begin the build"
         self._live.update(waiting if progress is None else targets_table(progress), refresh=True)
 
     def close(self) -> None:
@@ -94,7 +100,7 @@ def targets_table(progress: BuildProgress) -> Table:
     from rich.text import Text
 
     now, build = datetime.now(UTC), progress.build
-    title = f"build {build.build_id} of {build.generator} {build.version}: {build.state}"
+    title = f"build {build.build_id} of {build.generator} {build.version}: {progress.state}"
     table = Table(
         title=f"{title}, {progress.seconds(now):.0f} s", title_justify="left", title_style="bold", box=box.SIMPLE
     )
@@ -129,7 +135,7 @@ def summary(progress: BuildProgress) -> list[str]:
     """What a build came to, for people: a line for it, some for each target."""
     now, build = datetime.now(UTC), progress.build
     took = "in" if progress.ended else "after"
-    head = f"build {build.build_id} of {build.generator} {build.version}: {build.state}"
+    head = f"build {build.build_id} of {build.generator} {build.version}: {progress.state}"
     lines = [f"{head} {took} {progress.seconds(now):.1f} s"]
     for each in progress.targets:
         lines += _target_lines(each, now)
