@@ -6,8 +6,10 @@ connects again and asks. Only a wrong host key is final.
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import contextlib
+import logging
 import shlex
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from dataclasses import dataclass
@@ -24,6 +26,11 @@ CONNECT_TIMEOUT_S = 15.0
 KEEPALIVE_INTERVAL_S = 10.0
 KEEPALIVE_COUNT = 3
 READ_BYTES = 65_536
+# A booting instance may accept and say nothing (a port forwarder does it for it); who waits for it asks again soon.
+BANNER_TIMEOUT_S = 3.0
+
+# Its lines about every connection and channel would drown the script's output in the task log.
+logging.getLogger("asyncssh").setLevel(logging.WARNING)
 
 
 class KeyRefused(ConnectionLost):
@@ -154,6 +161,19 @@ async def connect(login: Login, build_id: str) -> AsyncIterator[Remote]:
         yield Remote(connection, login, build_id)
     finally:
         connection.abort()
+
+
+async def await_banner(login: Login) -> None:
+    """Return once an SSH server greets at the login's address; raises ConnectionLost within `BANNER_TIMEOUT_S`."""
+    with _as_connection_lost(login):
+        async with asyncio.timeout(BANNER_TIMEOUT_S):
+            reader, writer = await asyncio.open_connection(login.address, login.port)
+            try:
+                greeting = await reader.readline()
+            finally:
+                writer.close()
+    if not greeting.startswith(b"SSH-"):
+        raise ConnectionLost(f"{login}: no SSH server greets there")
 
 
 def _known_hosts(login: Login) -> Any:

@@ -12,7 +12,7 @@ from imagesmith.errors import (
     Unreachable,
 )
 from imagesmith.keys import KeyPair
-from imagesmith.ssh import KeyRefused, Login, connect
+from imagesmith.ssh import KeyRefused, Login, await_banner, connect
 from imagesmith.steps.context import TargetContext
 from imagesmith.waiting import in_thread
 
@@ -131,6 +131,7 @@ async def _ssh_answers(context: TargetContext, row: TargetRecord) -> None:
 
     async def look() -> str | None:
         try:
+            await await_banner(login)
             async with connect(login, context.plan.build_id) as remote:
                 return remote.host_key()
         except ConnectionLost as error:
