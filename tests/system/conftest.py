@@ -1,0 +1,147 @@
+"""A sandbox of its own for the tests with real virtual machines; it leaves nothing running."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+
+from imagesmith import settings
+from imagesmith.catalog.store import Catalog
+from imagesmith.errors import SetupError
+from imagesmith.sandbox import base_image, config
+
+COMMAND = (
+    "import argparse, sys; from imagesmith.sandbox import cli; parser = argparse.ArgumentParser(); "
+    "cli.add_parser(parser.add_subparsers()); arguments = parser.parse_args(); sys.exit(arguments.func(arguments))"
+)
+
+
+@dataclass(frozen=True)
+class Sandbox:
+    """A running sandbox, and the environment in which AWS's own clients find it."""
+
+    endpoint: str
+    home: Path
+    environment: dict[str, str]
+
+    def run(self, *arguments: str) -> str:
+        """What `imagesmith sandbox ARGUMENTS` prints."""
+        argv = [sys.executable, "-c", COMMAND, "sandbox", *arguments]
+        done = subprocess.run(argv, env=self.environment, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """Sandbox and Airflow together, as `make up` starts them, with a home, an include folder and ports of their own."""
+
+    sandbox: Sandbox
+    environment: dict[str, str]
+    include: Path
+
+    def imagesmith(self, *arguments: str, code: int = 0) -> str:
+        """What `imagesmith ARGUMENTS` prints; the exit code has to be `code`."""
+        argv = [sys.executable, "-m", "imagesmith.cli", *arguments]
+        done = subprocess.run(argv, env=self.environment, capture_output=True, text=True, check=False)
+        assert done.returncode == code, done.stdout + done.stderr
+        return done.stdout
+
+    def start(self, *arguments: str) -> "subprocess.Popen[str]":
+        """`imagesmith ARGUMENTS` running."""
+        argv = [sys.executable, "-m", "imagesmith.cli", *arguments]
+        return subprocess.Popen(argv, env=self.environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+
+    @property
+    def catalog(self) -> Catalog:
+        """The deployment's catalog."""
+        return Catalog(_file_environment(self.sandbox.home)["IMAGESMITH_CATALOG_URL"])
+
+    def ec2(self) -> Any:
+        """A boto3 client of the sandbox's EC2 door."""
+        return boto3.client(
+            "ec2",
+            endpoint_url=self.sandbox.endpoint,
+            region_name=config.REGION,
+            aws_access_key_id=config.ACCESS_KEY_ID,
+            aws_secret_access_key=config.SECRET_ACCESS_KEY,
+        )
+
+    def pid(self, component: str) -> int:
+        """The process id of an Airflow component."""
+        return int(next((self.sandbox.home / "airflow").rglob(f"{component}.pid")).read_text().split()[0])
+
+
+def _file_environment(home: Path) -> dict[str, str]:
+    """What the environment file of the deployment sets, as a shell that sources it sees it."""
+    script = f"set -a; . {home}/airflow/environment; env -0"
+    done = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True, env={"PATH": os.environ["PATH"]})
+    return dict(line.split("=", 1) for line in done.stdout.split("\0") if "=" in line)
+
+
+@pytest.fixture(scope="session")
+def deployment(sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+    """Airflow over the sandbox; everything of it ends with the session."""
+    include = tmp_path_factory.mktemp("work") / "include"
+    shutil.copytree(settings.PROJECT_ROOT / "include", include)
+    ours = {"IMAGESMITH_INCLUDE": str(include), "IMAGESMITH_AIRFLOW_PORT": str(_free_port())}
+    running = Deployment(sandbox, {**sandbox.environment, **ours}, include)
+    try:
+        running.imagesmith("airflow", "up")
+        yield running
+    finally:
+        running.imagesmith("airflow", "down")
+
+
+@pytest.fixture(scope="session")
+def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
+    """Runs on a free port with its own state; the base image is the one of the default home, made there if absent."""
+    base = settings.home() / "sandbox" / "base"
+    try:
+        base_image.ensure(base, announce=print)
+    except SetupError as error:
+        pytest.skip(f"no virtual machines here: {error}")
+    home = tmp_path_factory.mktemp("home")
+    (home / "sandbox").mkdir()
+    (home / "sandbox" / "base").symlink_to(base)
+    port = _free_port()
+    endpoint = f"http://{config.HOST}:{port}"
+    running = Sandbox(endpoint, home, _environment(home, port, endpoint))
+    try:
+        running.run("up")
+        yield running
+    finally:
+        running.run("down")
+
+
+def _environment(home: Path, port: int, endpoint: str) -> dict[str, str]:
+    source = str(Path(settings.__file__).resolve().parents[1])
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    return {
+        **kept,
+        "PYTHONPATH": source,
+        "IMAGESMITH_HOME": str(home),
+        "IMAGESMITH_SANDBOX_PORT": str(port),
+        "AWS_ENDPOINT_URL_EC2": endpoint,
+        "AWS_ENDPOINT_URL_STS": endpoint,
+        "AWS_ACCESS_KEY_ID": config.ACCESS_KEY_ID,
+        "AWS_SECRET_ACCESS_KEY": config.SECRET_ACCESS_KEY,
+        "AWS_DEFAULT_REGION": config.REGION,
+        "AWS_CONFIG_FILE": str(home / "no-config"),
+        "AWS_SHARED_CREDENTIALS_FILE": str(home / "no-credentials"),
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }
+
+
+def _free_port() -> int:
+    with socket.create_server((config.HOST, 0)) as probe:
+        port: int = probe.getsockname()[1]
+    return port

@@ -1,0 +1,203 @@
+"""The main job on real virtual machines: a build through Airflow, killed in the middle, and what is in its image."""
+
+import os
+import re
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import asyncssh
+import pytest
+
+from imagesmith.core import TAG_BUILD, ResourceKind
+
+pytestmark = pytest.mark.system
+
+QUICK = """
+description: a script that takes its time and counts its runs
+script: |
+  #!/bin/sh
+  echo run >>/tmp/../root-runs 2>/dev/null || echo run | sudo tee -a /var/lib/runs >/dev/null
+  for second in $(seq {seconds}); do echo "second $second"; sleep 1; done
+clouds:
+  ec2:
+    source_image: {{name: "debian-12-amd64-*", owner: "136693071363"}}
+    ssh_username: admin
+    instance_type: t3.small
+"""
+
+
+def _add_generator(deployment: Any, name: str, *, seconds: int) -> None:
+    """A generator whose script leaves one line a run in /var/lib/runs of the image."""
+    text = QUICK.format(seconds=seconds).replace("echo run >>/tmp/../root-runs 2>/dev/null || ", "")
+    (deployment.include / "generators" / f"{name}.yaml").write_text(f"name: {name}\n{text}")
+
+
+def _await(look: Callable[[], Any], what: str, *, limit_s: float = 240) -> Any:
+    ends = time.monotonic() + limit_s
+    while time.monotonic() < ends:
+        if found := look():
+            return found
+        time.sleep(0.5)
+    raise AssertionError(f"{what}: not within {limit_s} s")
+
+
+def _running_script(deployment: Any, generator: str) -> Any:
+    """The target of the generator's newest build once its script has printed something."""
+
+    def look() -> Any:
+        for build in deployment.catalog.builds(generator=generator, limit=1):
+            target = deployment.catalog.target(build.build_id, "ec2")
+            if target.output_offset > 0:
+                return target
+        return None
+
+    return _await(look, f"the script of {generator} runs")
+
+
+def _left(deployment: Any, build_id: str) -> list[tuple[str, str]]:
+    """What bears the build's tag on the cloud and is neither its image nor a disk of it, ended instances aside."""
+    ec2 = deployment.ec2()
+    tags = ec2.describe_tags(Filters=[{"Name": f"tag:{TAG_BUILD}", "Values": [build_id]}])["Tags"]
+    found = {(tag["ResourceType"], tag["ResourceId"]) for tag in tags}
+    ended = {
+        instance["InstanceId"]
+        for reservation in ec2.describe_instances()["Reservations"]
+        for instance in reservation["Instances"]
+        if instance["State"]["Name"] == "terminated"
+    }
+    images = {kind_id for kind_id in found if kind_id[0] == "image"}
+    disks = {
+        ("snapshot", mapping["Ebs"]["SnapshotId"])
+        for _, image_id in images
+        for image in ec2.describe_images(ImageIds=[image_id])["Images"]
+        for mapping in image["BlockDeviceMappings"]
+        if "Ebs" in mapping
+    }
+    return sorted(kind_id for kind_id in found - images - disks if kind_id[1] not in ended)
+
+
+class Guest:
+    """A virtual machine booted from an image with a key of our own; `run` is a command's output over SSH."""
+
+    def __init__(self, ec2: Any, image_id: str, key: Path) -> None:
+        self.ec2 = ec2
+        private = asyncssh.generate_private_key("ssh-ed25519")
+        private.write_private_key(str(key))
+        key.chmod(0o600)
+        self.key, self.name = key, f"look-{time.time_ns()}"
+        ec2.import_key_pair(KeyName=self.name, PublicKeyMaterial=private.export_public_key())
+        reservation = ec2.run_instances(ImageId=image_id, KeyName=self.name, InstanceType="t3.small", MinCount=1, MaxCount=1)
+        self.instance_id = reservation["Instances"][0]["InstanceId"]
+        self.console = ""
+
+    def address(self) -> str:
+        described = self.ec2.describe_instances(InstanceIds=[self.instance_id])["Reservations"][0]["Instances"][0]
+        return str(described.get("PublicIpAddress") or "")
+
+    def run(self, command: str) -> str:
+        import subprocess
+
+        options = ["-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "ConnectTimeout=5", "-q"]
+        argv = ["ssh", *options, "-i", str(self.key), f"admin@{self.address()}", command]
+
+        def look() -> "subprocess.CompletedProcess[str] | None":
+            done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
+            return None if done.returncode == 255 else done
+
+        return str(_await(look, f"SSH of {self.instance_id}").stdout)
+
+    def end(self) -> None:
+        self.ec2.terminate_instances(InstanceIds=[self.instance_id])
+        self.ec2.delete_key_pair(KeyName=self.name)
+
+
+def test_dstat_builds_through_airflow_and_its_image_runs_dstat_and_holds_nothing_of_the_build(deployment, tmp_path):
+    printed = deployment.imagesmith("build", "dstat", "--wait")
+    build = deployment.catalog.builds(generator="dstat", limit=1)[0]
+    image = deployment.catalog.images(build_id=build.build_id)[0]
+    assert build.state == "successful"
+    assert image.image_id in printed
+    assert image.source_image_id in printed
+    assert _left(deployment, build.build_id) == []
+    guest = Guest(deployment.ec2(), image.image_id, tmp_path / "key")
+    try:
+        assert re.search(r"[Dd]stat", guest.run("dstat --version"))
+        # Seen from the machine booted now: whatever it made itself at this boot is newer than its image.
+        assert guest.run("sudo cat /home/admin/.ssh/authorized_keys /root/.ssh/authorized_keys 2>/dev/null | wc -l").strip() == "1"
+        assert guest.run("sudo find / -xdev -name '.*_history'; ls -d /home/*/.imagesmith") == ""
+        assert guest.run("ls /var/lib/apt/lists /var/cache/apt/archives/*.deb 2>/dev/null") == ""
+        host_keys = guest.run("stat -c %Y /etc/ssh/ssh_host_*_key; stat -c %Y /proc/1").split()
+        assert all(int(made) >= int(host_keys[-1]) - 60 for made in host_keys[:-1])
+    finally:
+        guest.end()
+
+
+@pytest.mark.parametrize("victim", ["task", "triggerer"])
+def test_a_build_survives_kill_9_while_the_script_runs(deployment, tmp_path, victim):
+    generator = f"kill-{victim}"
+    _add_generator(deployment, generator, seconds=12 if victim == "task" else 45)
+    waiting = deployment.start("build", generator, "--wait")
+    target = _running_script(deployment, generator)
+    if victim == "task":
+        os.kill(_task_process(deployment, f"{generator}"), signal.SIGKILL)
+    else:
+        _await(lambda: _in_triggerer(deployment, target.build_id), "the script is followed by the triggerer")
+        _kill_tree(deployment.pid("triggerer"))
+        deployment.imagesmith("airflow", "up")
+    out, _ = waiting.communicate(timeout=600)
+    assert waiting.returncode == 0, out
+    build = deployment.catalog.build(target.build_id)
+    made = [r for r in deployment.catalog.resources(build_id=build.build_id, include_gone=True) if r.kind is ResourceKind.INSTANCE]
+    assert (build.state, len(made)) == ("successful", 1)
+    assert _left(deployment, build.build_id) == []
+    image = deployment.catalog.images(build_id=build.build_id)[0]
+    guest = Guest(deployment.ec2(), image.image_id, tmp_path / "key")
+    try:
+        assert guest.run("cat /var/lib/runs") == "run\n"
+    finally:
+        guest.end()
+
+
+def _in_triggerer(deployment: Any, build_id: str) -> bool:
+    logs = deployment.sandbox.home / "airflow" / "logs"
+    run = deployment.catalog.build(build_id).run_id
+    return any(run in str(path) and "customize" in str(path) for path in logs.rglob("*.trigger.*.log"))
+
+
+def _task_process(deployment: Any, dag_id: str) -> int:
+    """The process that runs the customize task of `dag_id`: the child that the supervisor forked for it."""
+
+    def look() -> int | None:
+        for process in Path("/proc").iterdir():
+            if not process.name.isdigit():
+                continue
+            try:
+                command = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+                environment = (process / "environ").read_bytes().decode(errors="replace")
+            except OSError:
+                continue
+            if str(deployment.sandbox.home) in environment and dag_id in command and "customize" in command:
+                return int(process.name)
+        return None
+
+    return int(_await(look, f"a process of {dag_id}"))
+
+
+def _kill_tree(pid: int) -> None:
+    children = [int(child) for task in Path(f"/proc/{pid}/task").iterdir() for child in (task / "children").read_text().split()]
+    os.kill(pid, signal.SIGKILL)
+    for child in children:
+        os.kill(child, signal.SIGKILL)
+
+
+def test_cancelling_a_build_leaves_nothing(deployment):
+    _add_generator(deployment, "cancelled", seconds=300)
+    deployment.imagesmith("build", "cancelled")
+    target = _running_script(deployment, "cancelled")
+    deployment.imagesmith("cancel", target.build_id)
+    _await(lambda: deployment.catalog.build(target.build_id).state.ended, "the cancelled build ends", limit_s=120)
+    assert deployment.catalog.build(target.build_id).state == "cancelled"
+    assert _left(deployment, target.build_id) == []
