@@ -25,7 +25,7 @@ _LATENCY = {
     # A YAML file dropped into include/generators changes no Python file, so the DAG file is parsed again
     # often; a generator that is gone counts as gone after one missed parse and goes at the next look.
     "DAG_PROCESSOR__REFRESH_INTERVAL": "5",
-    "DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "5",
+    "DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "10",
     "DAG_PROCESSOR__STALE_DAG_THRESHOLD": "8",
     "SCHEDULER__PARSING_CLEANUP_INTERVAL": "5",
     "CORE__MIN_SERIALIZED_DAG_UPDATE_INTERVAL": "5",
@@ -51,13 +51,18 @@ _SIZE = {
     "API__WORKERS": "1",
     "DAG_PROCESSOR__PARSING_PROCESSES": "1",
 }
+# Each reports several lines at every parse of the DAG files.
+_TALKATIVE = (
+    "airflow.dag_processing.manager.DagFileProcessorManager",
+    "airflow.models.dag",
+    "airflow.serialization.definitions.dag",
+)
 _MANNERS = {
     "CORE__LOAD_EXAMPLES": "False",
     "CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
     "OPERATORS__DEFAULT_DEFERRABLE": "True",
     "USAGE_DATA_COLLECTION__ENABLED": "False",
-    # The dag processor would else report three lines for every look at the folder.
-    "LOGGING__NAMESPACE_LEVELS": "airflow.dag_processing.manager.DagFileProcessorManager=WARNING",
+    "LOGGING__NAMESPACE_LEVELS": " ".join(f"{name}=WARNING" for name in _TALKATIVE),
     "LOGGING__COLORED_CONSOLE_LOG": "False",
     "API__EXPOSE_CONFIG": "False",
 }
