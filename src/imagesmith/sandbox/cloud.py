@@ -9,12 +9,13 @@ import json
 import logging
 import time
 from collections.abc import Coroutine
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from imagesmith.sandbox import config, seed
+from imagesmith.sandbox import config, launching
 from imagesmith.sandbox.addresses import Addresses
+from imagesmith.sandbox.launching import Launch
 from imagesmith.sandbox.machines import MachineError, Machines
 from imagesmith.sandbox.seed import Seed
 from imagesmith.sandbox.state import Image, Instance, Snapshot, State, Volume, new_id
@@ -22,26 +23,6 @@ from imagesmith.sandbox.state import Image, Instance, Snapshot, State, Volume, n
 log = logging.getLogger(__name__)
 
 _SWEEP_S = 10.0
-
-
-@dataclass
-class Launch:
-    """One request for instances, already checked by the door."""
-
-    image: Image
-    instance_type: str
-    count: int = 1
-    key_name: str = ""
-    group_ids: list[str] = field(default_factory=list)
-    user_data: str = ""
-    disk_gib: int = 0
-    keep_disk: bool = False
-    shutdown_behavior: str = "stop"
-    client_token: str = ""
-    request_digest: str = ""
-    instance_profile: str = ""
-    instance_tags: dict[str, str] = field(default_factory=dict)
-    volume_tags: dict[str, str] = field(default_factory=dict)
 
 
 class Cloud:
@@ -144,25 +125,9 @@ class Cloud:
     ) -> Image:
         """An image in state pending of the instance's disk; `reboot` powers a running machine off meanwhile."""
         volume = self.state.volumes[instance.volume_id]
-        snapshot = Snapshot(
-            id=new_id("snap"),
-            volume_id=volume.id,
-            size_gib=volume.size_gib,
-            tags=dict(snapshot_tags or {}),
-        )
-        image = Image(
-            id=new_id("ami"),
-            name=name,
-            kind=instance.kind,
-            snapshot_id=snapshot.id,
-            disk_gib=volume.size_gib,
-            description=description,
-            source_instance_id=instance.id,
-            source_image_id=instance.image_id,
-            tags=dict(image_tags or {}),
-        )
-        snapshot.disk = f"{snapshot.id}.qcow2" if instance.kind == "qemu" else ""
-        snapshot.description = f"Created by CreateImage({instance.id}) for {image.id}"
+        image, snapshot = launching.image_and_snapshot(instance, volume, name, description=description)
+        image.tags.update(image_tags or {})
+        snapshot.tags.update(snapshot_tags or {})
         self.state.save(snapshot, image)
         self._begin(self._save_image(image, snapshot, instance, reboot=reboot))
         return image
@@ -195,34 +160,13 @@ class Cloud:
         return sum(each.kind == "qemu" and each.state in states for each in self.state.instances.values())
 
     def _make_instance(self, request: Launch, reservation: str, index: int) -> Instance:
-        snapshot = self.state.snapshots[request.image.snapshot_id]
-        volume = Volume(
-            id=new_id("vol"),
-            size_gib=max(request.disk_gib, request.image.disk_gib),
-            snapshot_id=snapshot.id,
-            delete_on_termination=not request.keep_disk,
-            tags=dict(request.volume_tags),
-            chain=[snapshot.disk, *snapshot.chain],
-        )
-        volume.disk = f"{volume.id}.qcow2" if request.image.kind == "qemu" else ""
-        instance = Instance(
-            id=new_id("i"),
-            kind=request.image.kind,
-            image_id=request.image.id,
-            instance_type=request.instance_type,
-            volume_id=volume.id,
+        volume = launching.root_volume(request, self.state.snapshots[request.image.snapshot_id])
+        instance = launching.instance_of(
+            request,
+            volume,
             reservation_id=reservation,
-            address=self._addresses.take(),
-            private_address=self._addresses.take_private(),
             launch_index=index,
-            key_name=request.key_name,
-            group_ids=request.group_ids,
-            user_data=request.user_data,
-            client_token=request.client_token,
-            request_digest=request.request_digest,
-            shutdown_behavior=request.shutdown_behavior,
-            instance_profile=request.instance_profile,
-            tags=dict(request.instance_tags),
+            addresses=(self._addresses.take(), self._addresses.take_private()),
         )
         volume.instance_id = instance.id
         self.state.save(volume, instance)
@@ -231,11 +175,8 @@ class Cloud:
 
     def _leave_seed(self, instance: Instance) -> None:
         """The key goes with the instance from its launch on: deleting the key pair later changes nothing."""
-        told = Seed(instance.id, "ip-" + instance.private_address.replace(".", "-"), config.DEFAULT_USER)
         pair = next((each for each in self.state.key_pairs.values() if each.name == instance.key_name), None)
-        if pair is not None:
-            told.authorized_keys.append(pair.public_key)
-        told.read_user_data(seed.decoded(instance.user_data))
+        told = launching.seed_of(instance, public_key=pair.public_key if pair else "")
         path = self._seed_path(instance)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch(mode=0o600)

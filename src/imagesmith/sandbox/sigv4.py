@@ -34,17 +34,7 @@ def check(
         raise SignatureError("AuthFailure", "AWS was not able to validate the provided access credentials")
     moment = headers.get("x-amz-date", "")
     _check_clock(moment)
-    request = "\n".join(
-        (
-            method,
-            quote(path or "/", safe="/-_.~"),
-            _canonical_query(query),
-            *(f"{name}:{_squeezed(headers.get(name, ''))}" for name in parts["SignedHeaders"].split(";")),
-            "",
-            parts["SignedHeaders"],
-            headers.get("x-amz-content-sha256") or hashlib.sha256(body).hexdigest(),
-        )
-    )
+    request = _canonical_request(method, path, query=query, headers=headers, signed=parts["SignedHeaders"], body=body)
     to_sign = "\n".join((_ALGORITHM, moment, scope, hashlib.sha256(request.encode()).hexdigest()))
     expected = hmac.new(_signing_key(secrets[access_key], scope), to_sign.encode(), hashlib.sha256)
     if not hmac.compare_digest(expected.hexdigest(), parts["Signature"]):
@@ -71,6 +61,22 @@ def _check_clock(moment: str) -> None:
         raise SignatureError("AuthFailure", f"X-Amz-Date {moment!r} is not a date") from None
     if abs(datetime.now(UTC) - signed) > _CLOCK_TOLERANCE:
         raise SignatureError("RequestExpired", f"the request was signed at {moment}: check the clocks")
+
+
+def _canonical_request(
+    method: str, path: str, *, query: str, headers: Mapping[str, str], signed: str, body: bytes
+) -> str:
+    return "\n".join(
+        (
+            method,
+            quote(path or "/", safe="/-_.~"),
+            _canonical_query(query),
+            *(f"{name}:{_squeezed(headers.get(name, ''))}" for name in signed.split(";")),
+            "",
+            signed,
+            headers.get("x-amz-content-sha256") or hashlib.sha256(body).hexdigest(),
+        )
+    )
 
 
 def _canonical_query(query: str) -> str:

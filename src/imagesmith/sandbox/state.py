@@ -4,7 +4,7 @@ import json
 import secrets
 import sqlite3
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
@@ -89,7 +89,6 @@ class Instance(Thing):
     private_address: str
     state: str = "pending"
     state_reason: tuple[str, str] | None = None
-    transition_reason: str = ""
     launch_index: int = 0
     key_name: str = ""
     group_ids: list[str] = field(default_factory=list)
@@ -156,13 +155,6 @@ class State:
         self._table(thing).pop(thing.id, None)
         self._database.execute("DELETE FROM things WHERE id = ?", (thing.id,))
 
-    def find(self, thing_id: str) -> Thing | None:
-        """The thing with this id, of whatever kind."""
-        for thing in self.all():
-            if thing.id == thing_id:
-                return thing
-        return None
-
     def all(self) -> Iterator[Thing]:
         """Every thing."""
         for table in self._tables().values():
@@ -174,7 +166,11 @@ class State:
 
     def _load(self, kind: type[T]) -> dict[str, T]:
         rows = self._database.execute("SELECT id, content FROM things WHERE kind = ? ORDER BY rowid", (kind.__name__,))
-        return {thing_id: kind(**json.loads(content)) for thing_id, content in rows}
+        known = {each.name for each in fields(kind)}  # an older or newer sandbox kept other things as well
+        return {
+            thing_id: kind(**{name: value for name, value in json.loads(content).items() if name in known})
+            for thing_id, content in rows
+        }
 
     def _tables(self) -> dict[type[Thing], dict[str, Any]]:
         return {

@@ -254,8 +254,20 @@ def _network(cloud: Cloud, instance: Instance) -> dict[str, Any]:
         {"groupId": each, "groupName": cloud.state.groups[each].name if each in cloud.state.groups else ""}
         for each in instance.group_ids
     ]
+    return {
+        "subnetId": SUBNET_ID,
+        "vpcId": VPC_ID,
+        "privateIpAddress": instance.private_address,
+        "ipAddress": instance.address if on else None,
+        "sourceDestCheck": True,
+        "groupSet": groups,
+        "networkInterfaceSet": [_interface(instance, groups, on=on)],
+    }
+
+
+def _interface(instance: Instance, groups: list[dict[str, str]], *, on: bool) -> dict[str, Any]:
     suffix = instance.id.removeprefix("i-")
-    interface = {
+    return {
         "networkInterfaceId": f"eni-{suffix}",
         "subnetId": SUBNET_ID,
         "vpcId": VPC_ID,
@@ -270,15 +282,6 @@ def _network(cloud: Cloud, instance: Instance) -> dict[str, Any]:
             "deleteOnTermination": True,
         },
         "association": {"publicIp": instance.address, "ipOwnerId": "amazon"} if on else None,
-    }
-    return {
-        "subnetId": SUBNET_ID,
-        "vpcId": VPC_ID,
-        "privateIpAddress": instance.private_address,
-        "ipAddress": instance.address if on else None,
-        "sourceDestCheck": True,
-        "groupSet": groups,
-        "networkInterfaceSet": [interface],
     }
 
 

@@ -5,13 +5,14 @@ import json
 from typing import Any
 
 from imagesmith.sandbox import config, seed
-from imagesmith.sandbox.cloud import Cloud, Launch
+from imagesmith.sandbox.cloud import Cloud
 from imagesmith.sandbox.ec2_actions import key_pairs, networks, security_groups
 from imagesmith.sandbox.ec2_actions.instances import reservation
 from imagesmith.sandbox.ec2_actions.port import Action, Answer, Parameters
 from imagesmith.sandbox.ec2_actions.regions import instance_type
 from imagesmith.sandbox.ec2_query import by_id, flag, listed, number, required, tags_for
 from imagesmith.sandbox.ec2_wire import EC2Error
+from imagesmith.sandbox.launching import Launch
 from imagesmith.sandbox.state import Image, Instance
 
 _MAX_USER_DATA_BYTES = 16 * 1024
