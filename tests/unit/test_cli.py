@@ -2,6 +2,7 @@
 
 import base64
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from imagesmith.airflow_client import AirflowClient, Run
 from imagesmith.catalog.records import BuildState, NewTarget
 from imagesmith.catalog.store import Catalog
 from imagesmith.cli import main
+from imagesmith.commands import demo
 from imagesmith.core import TargetState
 from imagesmith.errors import BuildFailed
 from imagesmith.progress import follow
@@ -82,14 +84,24 @@ class Maker:
         self.catalog.end_build(build_id, state)
 
 
+@pytest.fixture(scope="session")
+def empty_catalog(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A catalog's file with all tables, made once because that takes longer than any test here."""
+    path = tmp_path_factory.mktemp("catalog") / "catalog.db"
+    catalog = Catalog(f"sqlite:///{path}")
+    catalog.upgrade()
+    catalog.close()
+    return path
+
+
 @pytest.fixture
-def maker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Maker]:
+def maker(tmp_path: Path, empty_catalog: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Maker]:
+    shutil.copy(empty_catalog, tmp_path / "catalog.db")
     url = f"sqlite:///{tmp_path / 'catalog.db'}"
     monkeypatch.setenv("IMAGESMITH_CATALOG_URL", url)
     monkeypatch.setenv("IMAGESMITH_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("IMAGESMITH_INCLUDE", str(tmp_path / "include"))
     catalog = Catalog(url)
-    catalog.upgrade()
     yield Maker(catalog)
     catalog.close()
 
@@ -434,6 +446,18 @@ def test_each_secret_is_new_and_long_enough(capsys: pytest.CaptureFixture[str]) 
     first, second = capsys.readouterr().out.split()
     assert first != second
     assert len(base64.urlsafe_b64decode(first)) == 32
+
+
+# demo
+
+
+def test_demo_shows_each_image_with_its_parent_and_how_to_look_inside(maker: Maker) -> None:
+    build_id = maker.begin("r1")
+    for cloud in ("here", "there"):
+        maker.succeed(build_id, cloud)
+    shown = "\n".join(demo.images_shown("dstat", "r1"))
+    for words in ("image-here", "image-there", "parent image  base-1", "--image-id image-here", "dstat --version"):
+        assert words in shown
 
 
 # plan

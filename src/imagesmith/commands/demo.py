@@ -41,7 +41,7 @@ def run(args: argparse.Namespace) -> int:
     started = build.start(GENERATOR, {CLOUDS_PARAM: clouds} if clouds else {}, airflow=airflow, people=sys.stdout)
     code = build.wait(started, airflow, people=sys.stdout)
     if code == 0:
-        print("\n".join(["", *_images_shown(started.dag_id, started.run_id), ""]))
+        print("\n".join(["", *images_shown(started.dag_id, started.run_id), ""]))
     print("\n".join(_whereabouts(address)), flush=True)
     return code
 
@@ -50,7 +50,7 @@ def _say(line: str) -> None:
     print(line, flush=True)
 
 
-def _images_shown(dag_id: str, run_id: str) -> list[str]:
+def images_shown(dag_id: str, run_id: str) -> list[str]:
     """Each image of the run with its parent, and how to look inside."""
     from imagesmith.catalog.store import Catalog
 
