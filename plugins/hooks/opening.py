@@ -5,12 +5,13 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk.exceptions import AirflowNotFoundException
 from airflow.sdk.bases.hook import BaseHook
+from airflow.sdk.exceptions import AirflowNotFoundException
 
 from imagesmith.core import Cloud
 from imagesmith.errors import SetupError
 from imagesmith.plan import PlannedTarget
+from imagesmith.waiting import SharedLooks
 
 if TYPE_CHECKING:
     from airflow.sdk import Connection
@@ -33,6 +34,12 @@ def open_cloud(target: PlannedTarget) -> Cloud:
     except AirflowNotFoundException as error:
         raise SetupError(MISSING.format(cloud=target.cloud, type=target.cloud_type)) from error
     return cloud_of(target, connection)
+
+
+async def open_account(target: PlannedTarget) -> tuple[Cloud, SharedLooks]:
+    """The driver of the target's cloud and its looks, in a task, whose process is its own and may block."""
+    cloud = open_cloud(target)
+    return cloud, SharedLooks(cloud, gather_s=0)
 
 
 async def aconnection(target: PlannedTarget) -> Connection:

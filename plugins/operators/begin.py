@@ -35,7 +35,7 @@ class Begin(BaseOperator):
             generator=self.generator,
             dag_id=run.dag_id,
             run_id=run.run_id,
-            how=str(run.run_type),
+            how=getattr(run.run_type, "value", str(run.run_type)),
             by=getattr(run, "triggering_user_name", None) or "",
             parameters=dict(context["params"]),
         )

@@ -10,11 +10,11 @@ from airflow.sdk import BaseOperator, conf
 from airflow.sdk.definitions.retry_policy import ExceptionRetryPolicy, RetryAction, RetryRule
 from airflow.sdk.exceptions import AirflowSkipException
 
-from hooks.opening import open_cloud
+from hooks.opening import open_account
 from imagesmith import settings
 from imagesmith.errors import ImagesmithError, Interrupted, Transient, revive
 from imagesmith.steps.runner import Step, StepResult, planned_target, run_step
-from imagesmith.waiting import SharedLooks, StillWaiting
+from imagesmith.waiting import StillWaiting
 from operators.deployment import this_deployment
 from triggers.step_trigger import StepTrigger
 
@@ -60,14 +60,13 @@ class StepOperator(BaseOperator):
         build_id, target = planned_target(this_deployment().catalog, run.dag_id, run.run_id, self.cloud)
         if target is None:
             raise AirflowSkipException(f"{self.cloud} was not chosen for this build")
-        cloud = open_cloud(target)
         try:
             return asyncio.run(
                 run_step(
                     self.step,
                     build_id,
-                    cloud=cloud,
-                    looks=SharedLooks(cloud, gather_s=0),
+                    cloud=self.cloud,
+                    open_account=open_account,
                     deployment=this_deployment(),
                     emit=self._emit,
                     patience_s=settings.worker_patience_s() if self.deferrable else None,

@@ -48,12 +48,11 @@ class StepTrigger(BaseTrigger):
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """One event: the step's result, or its error by name and message."""
         try:
-            cloud, looks = await _account(PlannedTarget.model_validate(self.target))
             result = await run_step(
                 Step(self.step),
                 self.build_id,
-                cloud=cloud,
-                looks=looks,
+                cloud=self.cloud,
+                open_account=_shared_account,
                 deployment=await asyncio.to_thread(this_deployment),
                 emit=lambda line: self.log.info("%s", line),
                 patience_s=None,
@@ -67,7 +66,7 @@ class StepTrigger(BaseTrigger):
 _accounts: dict[str, tuple[Cloud, SharedLooks]] = {}
 
 
-async def _account(target: PlannedTarget) -> tuple[Cloud, SharedLooks]:
+async def _shared_account(target: PlannedTarget) -> tuple[Cloud, SharedLooks]:
     """The driver and looks that all targets of this account share while settings and credentials stay the same."""
     connection = await aconnection(target)
     marks = json.dumps([target.cloud, target.settings, connection.get_uri()], sort_keys=True)

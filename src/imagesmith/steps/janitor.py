@@ -88,17 +88,19 @@ class Sweep:
             )
         return tagged
 
+    async def _open_account(self, target: PlannedTarget) -> tuple[Cloud, SharedLooks]:
+        cloud = self._open_cloud(target)
+        return cloud, SharedLooks(cloud, gather_s=0)
+
     async def _end(self, leftover: Leftover) -> None:
         if self._dry_run:
             return
-        build = await in_thread(self._catalog.build, leftover.build_id)
         try:
-            cloud = self._open_cloud(Plan.model_validate(build.plan).targets[leftover.cloud])
             await run_step(
                 Step.TERMINATE,
                 leftover.build_id,
-                cloud=cloud,
-                looks=SharedLooks(cloud, gather_s=0),
+                cloud=leftover.cloud,
+                open_account=self._open_account,
                 deployment=self._deployment,
                 emit=self._emit,
                 patience_s=None,

@@ -21,6 +21,8 @@ from imagesmith.steps.terminate import terminate
 from imagesmith.waiting import Limit, SharedLooks, StillWaiting, Waits, in_thread
 
 StepResult = dict[str, str]
+# From a target to its cloud's driver, and the looks that all targets of one account share.
+OpenAccount = Callable[[PlannedTarget], Awaitable[tuple[Cloud, SharedLooks]]]
 
 
 class Step(StrEnum):
@@ -61,8 +63,8 @@ async def run_step(
     step: Step,
     build_id: str,
     *,
-    cloud: Cloud,
-    looks: SharedLooks,
+    cloud: str,
+    open_account: OpenAccount,
     deployment: Deployment,
     emit: Callable[[str], None],
     patience_s: float | None,
@@ -74,32 +76,33 @@ async def run_step(
     catalog = deployment.catalog
     build = await in_thread(catalog.build, build_id)
     plan = Plan.model_validate(build.plan)
-    if cloud.name not in plan.targets:
-        raise BuildStateError(f"{cloud.name} was not chosen for build {build_id}")
+    if cloud not in plan.targets:
+        raise BuildStateError(f"{cloud} was not chosen for build {build_id}")
     if step is not Step.TERMINATE:
-        await in_thread(_refuse_ended, catalog, build_id, cloud.name)
-    started = await in_thread(catalog.start_step, build_id, cloud.name, step)
-    limit = _limit(step, plan, build, started_at=started.started_at, cloud=cloud.name)
-    context = TargetContext(
-        plan=plan,
-        target=plan.targets[cloud.name],
-        catalog=catalog,
-        cloud=cloud,
-        looks=looks,
-        waits=Waits(limit, patience_s=patience_s),
-        secret=deployment.secret,
-        emit=emit,
-    )
+        await in_thread(_refuse_ended, catalog, build_id, cloud)
+    started = await in_thread(catalog.start_step, build_id, cloud, step)
+    limit = _limit(step, plan, build, started_at=started.started_at, cloud=cloud)
     try:
+        driver, looks = await open_account(plan.targets[cloud])
+        context = TargetContext(
+            plan=plan,
+            target=plan.targets[cloud],
+            catalog=catalog,
+            cloud=driver,
+            looks=looks,
+            waits=Waits(limit, patience_s=patience_s),
+            secret=deployment.secret,
+            emit=emit,
+        )
         result = await STEPS[step].run(context)
     except StillWaiting:
         raise
     except ImagesmithError as error:
-        await in_thread(catalog.end_step, build_id, cloud.name, step, error=str(error))
+        await in_thread(catalog.end_step, build_id, cloud, step, error=str(error))
         if not isinstance(error, Transient) and step is not Step.TERMINATE:
-            await in_thread(catalog.fail_target, build_id, cloud.name, str(error))
+            await in_thread(catalog.fail_target, build_id, cloud, str(error))
         raise
-    await in_thread(catalog.end_step, build_id, cloud.name, step)
+    await in_thread(catalog.end_step, build_id, cloud, step)
     return result
 
 
