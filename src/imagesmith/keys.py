@@ -12,12 +12,7 @@ from dataclasses import dataclass, field
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    NoEncryption,
-    PrivateFormat,
-    PublicFormat,
-)
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from imagesmith.errors import SetupError
 
@@ -50,8 +45,28 @@ def derive(secret: bytes, *, build_id: str, cloud: str, attempt: int, purpose: s
     """The key pair for one purpose (`login`, `host`) of one attempt at a target; the same for the same words."""
     info = "\0".join(("imagesmith ssh key 1", build_id, cloud, str(attempt), purpose)).encode()
     seed = HKDF(algorithm=hashes.SHA256(), length=32, salt=None, info=info).derive(secret)
-    key = Ed25519PrivateKey.from_private_bytes(seed)
+    public_key = Ed25519PrivateKey.from_private_bytes(seed).public_key()
     return KeyPair(
-        private=key.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption()).decode(),
-        public=key.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode(),
+        private=_openssh_private(seed, public_key.public_bytes(Encoding.Raw, PublicFormat.Raw)),
+        public=public_key.public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode(),
     )
+
+
+def _openssh_private(seed: bytes, public: bytes) -> str:
+    """The private key in the form of OpenSSH's PROTOCOL.key, byte for byte the same each time.
+
+    Libraries put random bytes into its check number. The text goes into user data, and a cloud takes a launch that
+    is asked for again for another one when a single byte differs.
+    """
+    kind, check = _field(b"ssh-ed25519"), public[:4]
+    secret = check + check + kind + _field(public) + _field(seed + public) + _field(b"")
+    secret += bytes(range(1, 1 + -len(secret) % 8))
+    head = b"openssh-key-v1\0" + _field(b"none") + _field(b"none") + _field(b"") + (1).to_bytes(4, "big")
+    encoded = base64.b64encode(head + _field(kind + _field(public)) + _field(secret)).decode()
+    lines = [encoded[start : start + 70] for start in range(0, len(encoded), 70)]
+    return "\n".join(["-----BEGIN OPENSSH PRIVATE KEY-----", *lines, "-----END OPENSSH PRIVATE KEY-----", ""])
+
+
+def _field(content: bytes) -> bytes:
+    """A string of the SSH protocol: its length in four bytes, then itself."""
+    return len(content).to_bytes(4, "big") + content
