@@ -28,7 +28,7 @@ check: ## linters, types, import borders, shell scripts, the compose file
 	@tools/setup.sh check
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy src plugins dags
+	$(BIN)/mypy src plugins dags bench
 	$(BIN)/lint-imports --no-cache
 	shellcheck $(SHELL_FILES)
 	@tools/check_compose.sh
@@ -39,8 +39,7 @@ test-system: ## the tests with real virtual machines
 
 bench: ## times and memory, side by side with a hand-written sequence and Packer
 	@tools/setup.sh sandbox peers
-	@$(BIN)/imagesmith sandbox up
-	@$(BIN)/python -m tests.bench $(ARGS)
+	@$(BIN)/python -m bench $(ARGS)
 
 setup: ## only the set-up
 	@tools/setup.sh

@@ -1,0 +1,98 @@
+"""`python -m bench`: starts a sandbox and an Airflow of its own, measures, prints the tables, ends everything."""
+
+import argparse
+import signal
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from bench import measure, report
+from bench.contenders import Case, Contender, contenders
+from bench.figures import Run
+from bench.stage import Stage, open_stage
+from imagesmith import settings
+from imagesmith.errors import ImagesmithError
+
+TARGETS = (1, 6, 30)
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """0 when every run ended well, 1 when some did not; what was measured is written in any case."""
+    arguments = _parser().parse_args(words)
+    signal.signal(signal.SIGTERM, _end)
+    signal.signal(signal.SIGHUP, _end)
+    cases = planned(arguments)
+    extra = dict(word.split("=", 1) for word in arguments.set)
+    runs: list[Run] = []
+    try:
+        with open_stage(arguments.targets, extra) as stage:
+            stands = report.conditions(str(stage.ask("/health")["acceleration"]), extra)
+            try:
+                _run(stage, cases, _chosen(arguments.contender), runs)
+            finally:
+                where = settings.home() / "bench" / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
+                print(f"\n{report.write(runs, where, stands=stands)}\nwritten to {where}.md and .json", flush=True)
+    except ImagesmithError as error:
+        print(f"bench: {error}", file=sys.stderr)
+        return 1
+    return 1 if any(run.errors for run in runs) else 0
+
+
+def planned(arguments: argparse.Namespace) -> list[tuple[Case, int]]:
+    """The cases with the number of their rounds."""
+    runs, simulated_runs = arguments.runs, arguments.simulated_runs or arguments.runs
+    if arguments.quick:
+        return [(Case("simulated", min(arguments.targets)), 1)]
+    cases = [(Case("real", 1), runs)] if arguments.only != "simulated" else []
+    if arguments.only != "real":
+        cases += [(Case("simulated", count), simulated_runs) for count in arguments.targets]
+    return cases
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("--runs", type=_positive, default=5, help="rounds; the tables show medians of them (5)")
+    parser.add_argument("--simulated-runs", type=_positive, help="another number of rounds for simulated machines")
+    parser.add_argument("--only", choices=("real", "simulated"), help="machines of this kind only")
+    parser.add_argument("--quick", action="store_true", help="one round of the smallest simulated case, no warm-up")
+    parser.add_argument("--targets", type=_counts, default=TARGETS, help="simulated machines at once (1,6,30)")
+    keys = [each.key for each in contenders()]
+    parser.add_argument("--contender", action="append", choices=keys, help="only this one; may be given again")
+    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="a setting of Airflow to try")
+    return parser
+
+
+def _positive(word: str) -> int:
+    number = int(word)
+    if number < 1:
+        raise argparse.ArgumentTypeError("must be 1 or more")
+    return number
+
+
+def _counts(word: str) -> tuple[int, ...]:
+    return tuple(sorted({_positive(each) for each in word.split(",")}))
+
+
+def _chosen(keys: Sequence[str] | None) -> list[Contender]:
+    return [each for each in contenders() if not keys or each.key in keys]
+
+
+def _run(stage: Stage, cases: Sequence[tuple[Case, int]], chosen: Sequence[Contender], runs: list[Run]) -> None:
+    """Appends each run as it ends, so that an interruption loses none."""
+    if max(count for _, count in cases) > 1:
+        measure.warm_up(stage, chosen, _say)
+    for run in measure.rounds(stage, cases, chosen, _say):
+        runs.append(run)
+
+
+def _say(text: str) -> None:
+    print(f"{datetime.now(UTC):%H:%M:%S} {text}", flush=True)
+
+
+def _end(number: int, frame: object) -> None:
+    """Ends as on Ctrl-C, with everything that was started."""
+    sys.exit(128 + number)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,144 @@
+"""What is compared: for each way to build images, the processes that build so many at once."""
+
+import itertools
+import json
+import sys
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from bench import packer
+from bench.children import Command
+from bench.stage import REAL_GENERATOR, Stage, generator_name
+from imagesmith.sandbox import config
+
+HERE = Path(__file__).resolve().parent
+
+
+@dataclass(frozen=True)
+class Case:
+    """So many targets at once on machines of one kind, `real` or `simulated`."""
+
+    machines: str
+    targets: int
+
+
+class Contender(ABC):
+    """One way to build; `title` is its line in the tables."""
+
+    key: ClassVar[str]
+    title: ClassVar[str]
+    uses_airflow: ClassVar[bool] = False
+
+    def __init__(self) -> None:
+        self._numbers = itertools.count(1)
+
+    @abstractmethod
+    def commands(self, stage: Stage, case: Case) -> list[Command]:
+        """The processes that together do the case."""
+
+    def takes_part(self, case: Case) -> bool:
+        """False where it has nothing to show that another case does not."""
+        return True
+
+    def _name(self) -> str:
+        return f"{self.key}-{next(self._numbers)}"
+
+    def _command(self, stage: Stage, name: str, argv: Sequence[str], more: Mapping[str, str]) -> Command:
+        log = stage.scratch / f"{name}.log"
+        return Command(argv, {**stage.environment, **more}, stage.scratch, log)
+
+
+class ByHand(Contender):
+    """The hand-written sequence, a process for each target."""
+
+    key = "by-hand"
+    title = "by hand: boto3, ssh, tight polling"
+
+    def commands(self, stage: Stage, case: Case) -> list[Command]:
+        """One process of by_hand.py for each target."""
+        return [self._one(stage, case, name=self._name()) for _ in range(case.targets)]
+
+    def _one(self, stage: Stage, case: Case, *, name: str) -> Command:
+        machines = stage.machines(case.machines)
+        argv = [sys.executable, str(HERE / "by_hand.py"), name, "--script", str(machines.script)]
+        argv += ["--source-name", machines.source_name, "--owner", config.BASE_OWNER_ID]
+        argv += ["--user", config.DEFAULT_USER, "--ssh-port", str(stage.ssh_port)]
+        return self._command(stage, name, argv, {})
+
+
+class ImagesmithBuilds(Contender):
+    """A build of one target for each."""
+
+    key = "imagesmith-builds"
+    title = "Imagesmith: `imagesmith build --wait`, a build for each"
+    uses_airflow = True
+
+    def commands(self, stage: Stage, case: Case) -> list[Command]:
+        """One `imagesmith build --wait` for each target."""
+        generator = REAL_GENERATOR if case.machines == "real" else generator_name(1)
+        return [self._build(stage, generator) for _ in range(case.targets)]
+
+    def _build(self, stage: Stage, generator: str) -> Command:
+        argv = [str(Path(sys.executable).parent / "imagesmith"), "build", generator, "--wait", "--json"]
+        return self._command(stage, self._name(), argv, {})
+
+
+class ImagesmithTargets(ImagesmithBuilds):
+    """One build with all targets."""
+
+    key = "imagesmith-targets"
+    title = "Imagesmith: one build of a generator with so many targets"
+
+    def takes_part(self, case: Case) -> bool:
+        """One target is what the other way shows."""
+        return case.targets > 1
+
+    def commands(self, stage: Stage, case: Case) -> list[Command]:
+        """One `imagesmith build --wait`."""
+        return [self._build(stage, generator_name(case.targets))]
+
+
+class Packer(Contender):
+    """Packer with all waits tuned, a process for each target."""
+
+    key = "packer-tuned"
+    title = "Packer, `AWS_POLL_DELAY_SECONDS=1`"
+    settings: ClassVar[Mapping[str, str]] = packer.TUNED
+
+    def commands(self, stage: Stage, case: Case) -> list[Command]:
+        """One `packer build` for each target."""
+        return [self._one(stage, case, name=self._name()) for _ in range(case.targets)]
+
+    def _one(self, stage: Stage, case: Case, *, name: str) -> Command:
+        machines = stage.machines(case.machines)
+        document = packer.template(
+            name,
+            endpoint=stage.endpoint,
+            source_name=machines.source_name,
+            script=str(machines.script),
+            ssh_port=stage.ssh_port,
+        )
+        path = stage.scratch / f"{name}.json"
+        path.write_text(json.dumps(document))
+        return self._command(stage, name, ["packer", "build", "-color=false", str(path)], self.settings)
+
+
+class PackerAsShipped(Packer):
+    """Packer as it comes."""
+
+    key = "packer"
+    title = "Packer as shipped"
+    settings = packer.AS_SHIPPED
+
+    def takes_part(self, case: Case) -> bool:
+        """Its waits are the same however many there are, so thirty would show nothing new."""
+        return case.targets <= 6
+
+
+def contenders() -> list[Contender]:
+    """All that can be had on this machine, in the order they run in a round."""
+    ours: list[Contender] = [ByHand(), ImagesmithBuilds(), ImagesmithTargets()]
+    return [*ours, PackerAsShipped(), Packer()] if packer.version() else ours
