@@ -114,6 +114,7 @@ class Daemon:
         while time.monotonic() < deadline:
             self._reap(pid)
             if not group_members(pid):
+                self._reap(pid)  # it may have ended since the last look
                 return True
             time.sleep(_POLL_S)
         return False

@@ -18,6 +18,7 @@ from typing import Any
 import boto3
 import pytest
 
+from imagesmith.processes import started_at
 from imagesmith.sandbox import config
 
 from .conftest import Sandbox
@@ -283,7 +284,7 @@ def test_down_ends_the_machines_and_up_finds_their_disks(sandbox: Sandbox, tmp_p
         pid_file = sandbox.home / "sandbox" / "machines" / instance_id / "qemu.pid"
         pid = int(pid_file.read_text().split()[0])
         sandbox.run("down")
-        assert not Path(f"/proc/{pid}").exists()
+        assert started_at(pid) is None
         sandbox.run("up")
         assert state_of(ec2, instance_id) == "stopped"
         user_data = ec2.describe_instance_attribute(InstanceId=instance_id, Attribute="userData")

@@ -236,6 +236,19 @@ def test_names_of_images(client: Client) -> None:
     assert code_of(ec2.create_image, InstanceId=instance_id, Name="a&b!") == "InvalidAMIName.Malformed"
 
 
+def test_saving_a_running_instance_restarts_it(client: Client) -> None:
+    key = asyncssh.generate_private_key("ssh-ed25519")
+    client.ec2.import_key_pair(KeyName="k", PublicKeyMaterial=key.export_public_key())
+    instance_id = client.launch(KeyName="k")
+    address = client.becomes(instance_id, "running")["PublicIpAddress"]
+    image_id = client.ec2.create_image(InstanceId=instance_id, Name="of a running one")["ImageId"]
+    assert client.instance(instance_id)["State"]["Name"] == "running"
+    client.saved(image_id)
+    assert client.instance(instance_id)["State"]["Name"] == "running"
+    asyncio.run(power_off(address, client.control("/health")["ssh_port"], key))
+    client.becomes(instance_id, "stopped")
+
+
 def test_launch_permissions(client: Client) -> None:
     ec2, instance_id = client.ec2, client.launch()
     client.becomes(instance_id, "running")

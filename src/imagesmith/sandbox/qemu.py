@@ -95,10 +95,8 @@ class QemuMachines(Machines):
     async def power_off(self, instance: Instance, *, limit_s: float) -> None:
         """Over the second serial line and by the power button, again and again until the guest hears it."""
         monitor = self._monitors.get(instance.id)
-        if monitor is None:
-            return
         deadline = time.monotonic() + limit_s
-        while time.monotonic() < deadline and not monitor.ended.is_set():
+        while monitor is not None and time.monotonic() < deadline and not monitor.ended.is_set():
             with contextlib.suppress(MachineError, OSError):  # it may end at any moment: that is the aim
                 await monitor.execute("system_powerdown")
                 await self._say(instance, "poweroff", until="powering off")

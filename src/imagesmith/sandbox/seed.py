@@ -76,6 +76,7 @@ class Seed:
             "hostname": self.hostname + "\n",
             "user": self.user + "\n",
             "authorized_keys": "".join(key.strip() + "\n" for key in self.authorized_keys),
+            "warnings": "".join(" ".join(warning.split()) + "\n" for warning in self.warnings),
         }
         files |= {f"host_keys/{name}": content for name, content in self.host_keys.items()}
         files |= {f"scripts/{number:03}": script for number, script in enumerate(self.scripts)}

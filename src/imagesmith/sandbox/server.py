@@ -9,7 +9,6 @@ import logging
 import os
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 
 import uvicorn
@@ -128,8 +127,11 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("asyncssh").setLevel(logging.WARNING)
     places, port = config.places(), settings.sandbox_port()
-    choose = partial(acceleration.chosen, memory_file=places.root / "acceleration.json")
-    accelerator = choose(kernel=places.base / "vmlinuz", initrd=places.base / "initrd")
+    accelerator = acceleration.chosen(
+        kernel=places.base / "vmlinuz",
+        initrd=places.base / "initrd",
+        memory_file=places.base / "acceleration.json",
+    )
     app = application(places, port=port, accelerator=accelerator)
     log.info("the sandbox answers at %s with %s", config.endpoint(), accelerator)
     uvicorn.run(app, host=config.HOST, port=port, log_config=None, access_log=False, timeout_graceful_shutdown=2)
