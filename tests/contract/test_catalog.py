@@ -643,6 +643,7 @@ def test_an_ended_step_is_opened_anew(catalog: Catalog, clock: Clock) -> None:
 def test_each_attempt_has_its_own_steps(catalog: Catalog, clock: Clock) -> None:
     begin(catalog)
     catalog.start_step(BUILD, "ec2", "launch_vm")
+    catalog.fail_target(BUILD, "ec2", "no room")
     catalog.restart_build(BUILD, deadline=NOON + 2 * HOUR)
     clock.pass_s(1)
     with pytest.raises(BuildStateError, match="attempt 2"):

@@ -63,7 +63,7 @@ class Deployment:
     @property
     def catalog(self) -> Catalog:
         """The deployment's catalog."""
-        return Catalog(_file_environment(self.sandbox.home)["IMAGESMITH_CATALOG_URL"])
+        return Catalog(file_environment(self.sandbox.home)["IMAGESMITH_CATALOG_URL"])
 
     def ec2(self) -> Any:
         """A boto3 client of the sandbox's EC2 door."""
@@ -80,10 +80,11 @@ class Deployment:
         return int(next((self.sandbox.home / "airflow").rglob(f"{component}.pid")).read_text().split()[0])
 
 
-def _file_environment(home: Path) -> dict[str, str]:
+def file_environment(home: Path) -> dict[str, str]:
     """What the environment file of the deployment sets, as a shell that sources it sees it."""
     script = f"set -a; . {home}/airflow/environment; env -0"
-    done = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True, env={"PATH": os.environ["PATH"]})
+    bare = {"PATH": os.environ["PATH"]}
+    done = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True, env=bare)
     return dict(line.split("=", 1) for line in done.stdout.split("\0") if "=" in line)
 
 

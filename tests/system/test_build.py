@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -19,7 +20,7 @@ QUICK = """
 description: a script that takes its time and counts its runs
 script: |
   #!/bin/sh
-  echo run >>/tmp/../root-runs 2>/dev/null || echo run | sudo tee -a /var/lib/runs >/dev/null
+  echo run | sudo tee -a /var/lib/runs >/dev/null
   for second in $(seq {seconds}); do echo "second $second"; sleep 1; done
 clouds:
   ec2:
@@ -31,8 +32,7 @@ clouds:
 
 def _add_generator(deployment: Any, name: str, *, seconds: int) -> None:
     """A generator whose script leaves one line a run in /var/lib/runs of the image."""
-    text = QUICK.format(seconds=seconds).replace("echo run >>/tmp/../root-runs 2>/dev/null || ", "")
-    (deployment.include / "generators" / f"{name}.yaml").write_text(f"name: {name}\n{text}")
+    (deployment.include / "generators" / f"{name}.yaml").write_text(f"name: {name}{QUICK.format(seconds=seconds)}")
 
 
 def _await(look: Callable[[], Any], what: str, *, limit_s: float = 240) -> Any:
@@ -89,7 +89,9 @@ class Guest:
         key.chmod(0o600)
         self.key, self.name = key, f"look-{time.time_ns()}"
         ec2.import_key_pair(KeyName=self.name, PublicKeyMaterial=private.export_public_key())
-        reservation = ec2.run_instances(ImageId=image_id, KeyName=self.name, InstanceType="t3.small", MinCount=1, MaxCount=1)
+        reservation = ec2.run_instances(
+            ImageId=image_id, KeyName=self.name, InstanceType="t3.small", MinCount=1, MaxCount=1
+        )
         self.instance_id = reservation["Instances"][0]["InstanceId"]
         self.console = ""
 
@@ -98,10 +100,16 @@ class Guest:
         return str(described.get("PublicIpAddress") or "")
 
     def run(self, command: str) -> str:
-        import subprocess
-
-        options = ["-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "ConnectTimeout=5", "-q"]
-        argv = ["ssh", *options, "-i", str(self.key), f"admin@{self.address()}", command]
+        options = ("StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "ConnectTimeout=5")
+        argv = [
+            "ssh",
+            "-q",
+            *(f"-o{option}" for option in options),
+            "-i",
+            str(self.key),
+            f"admin@{self.address()}",
+            command,
+        ]
 
         def look() -> "subprocess.CompletedProcess[str] | None":
             done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
@@ -126,7 +134,8 @@ def test_dstat_builds_through_airflow_and_its_image_runs_dstat_and_holds_nothing
     try:
         assert re.search(r"[Dd]stat", guest.run("dstat --version"))
         # Seen from the machine booted now: whatever it made itself at this boot is newer than its image.
-        assert guest.run("sudo cat /home/admin/.ssh/authorized_keys /root/.ssh/authorized_keys 2>/dev/null | wc -l").strip() == "1"
+        keys = "/home/admin/.ssh/authorized_keys /root/.ssh/authorized_keys"
+        assert guest.run(f"sudo cat {keys} 2>/dev/null | wc -l").strip() == "1"
         assert guest.run("sudo find / -xdev -name '.*_history'; ls -d /home/*/.imagesmith") == ""
         assert guest.run("ls /var/lib/apt/lists /var/cache/apt/archives/*.deb 2>/dev/null") == ""
         host_keys = guest.run("stat -c %Y /etc/ssh/ssh_host_*_key; stat -c %Y /proc/1").split()
@@ -142,7 +151,7 @@ def test_a_build_survives_kill_9_while_the_script_runs(deployment, tmp_path, vic
     waiting = deployment.start("build", generator, "--wait")
     target = _running_script(deployment, generator)
     if victim == "task":
-        os.kill(_task_process(deployment, f"{generator}"), signal.SIGKILL)
+        os.kill(_task_process(deployment), signal.SIGKILL)
     else:
         _await(lambda: _in_triggerer(deployment, target.build_id), "the script is followed by the triggerer")
         _kill_tree(deployment.pid("triggerer"))
@@ -150,7 +159,8 @@ def test_a_build_survives_kill_9_while_the_script_runs(deployment, tmp_path, vic
     out, _ = waiting.communicate(timeout=600)
     assert waiting.returncode == 0, out
     build = deployment.catalog.build(target.build_id)
-    made = [r for r in deployment.catalog.resources(build_id=build.build_id, include_gone=True) if r.kind is ResourceKind.INSTANCE]
+    rows = deployment.catalog.resources(build_id=build.build_id, include_gone=True)
+    made = [row for row in rows if row.kind is ResourceKind.INSTANCE]
     assert (build.state, len(made)) == ("successful", 1)
     assert _left(deployment, build.build_id) == []
     image = deployment.catalog.images(build_id=build.build_id)[0]
@@ -167,27 +177,26 @@ def _in_triggerer(deployment: Any, build_id: str) -> bool:
     return any(run in str(path) and "customize" in str(path) for path in logs.rglob("*.trigger.*.log"))
 
 
-def _task_process(deployment: Any, dag_id: str) -> int:
-    """The process that runs the customize task of `dag_id`: the child that the supervisor forked for it."""
+def _task_process(deployment: Any) -> int:
+    """The process that runs a task's code: what the executor's worker process forked for it."""
+    scheduler = deployment.pid("scheduler")
 
     def look() -> int | None:
-        for process in Path("/proc").iterdir():
-            if not process.name.isdigit():
-                continue
-            try:
-                command = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-                environment = (process / "environ").read_bytes().decode(errors="replace")
-            except OSError:
-                continue
-            if str(deployment.sandbox.home) in environment and dag_id in command and "customize" in command:
-                return int(process.name)
+        for worker in _children(scheduler):
+            if tasks := _children(worker):
+                return tasks[0]
         return None
 
-    return int(_await(look, f"a process of {dag_id}"))
+    return int(_await(look, "a process of a task"))
+
+
+def _children(pid: int) -> list[int]:
+    tasks = Path(f"/proc/{pid}/task").iterdir()
+    return [int(child) for task in tasks for child in (task / "children").read_text().split()]
 
 
 def _kill_tree(pid: int) -> None:
-    children = [int(child) for task in Path(f"/proc/{pid}/task").iterdir() for child in (task / "children").read_text().split()]
+    children = _children(pid)
     os.kill(pid, signal.SIGKILL)
     for child in children:
         os.kill(child, signal.SIGKILL)
