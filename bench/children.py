@@ -1,6 +1,7 @@
 """Processes started together and waited for together; none of them outlives the call."""
 
 import os
+import resource
 import signal
 import subprocess
 import time
@@ -24,9 +25,10 @@ class Command:
 
 @dataclass(frozen=True)
 class Outcome:
-    """Seconds from the first start to the last end, and why processes failed."""
+    """Seconds from the first start to the last end, processor seconds, and why processes failed."""
 
     seconds: float
+    cpu_s: float
     errors: tuple[str, ...]
 
 
@@ -34,7 +36,7 @@ def run_together(
     commands: Sequence[Command], *, limit_s: float, started: Callable[[int], None] = lambda pid: None
 ) -> Outcome:
     """All commands run at once to their ends; `started` is told each pid. What passes the limit is killed."""
-    began = time.monotonic()
+    began, cpu_before = time.monotonic(), _cpu_of_children_s()
     running: list[subprocess.Popen[bytes]] = []
     try:
         for command in commands:
@@ -51,7 +53,13 @@ def run_together(
         for command, process in zip(commands, running, strict=True)
         if process.returncode
     ]
-    return Outcome(seconds, tuple(errors))
+    return Outcome(seconds, _cpu_of_children_s() - cpu_before, tuple(errors))
+
+
+def _cpu_of_children_s() -> float:
+    """Of all children that were waited for, and theirs."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def _start(command: Command) -> "subprocess.Popen[bytes]":

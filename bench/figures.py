@@ -16,6 +16,7 @@ class Run:
     contender: str
     round: int
     seconds: float
+    cpu_s: float
     calls: dict[str, int]
     processes: int
     memory_mib: float
@@ -40,6 +41,7 @@ class Summary:
     seconds: float
     fastest_s: float
     slowest_s: float
+    cpu_s: float
     calls: float
     processes: float
     memory_mib: float
@@ -80,6 +82,7 @@ def _summary(runs: Sequence[Run]) -> Summary:
         seconds=statistics.median(seconds),
         fastest_s=min(seconds),
         slowest_s=max(seconds),
+        cpu_s=statistics.median(run.cpu_s for run in good),
         calls=statistics.median(sum(run.calls.values()) for run in good),
         processes=statistics.median(run.processes for run in good),
         memory_mib=statistics.median(run.memory_mib for run in good),

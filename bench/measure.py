@@ -41,7 +41,7 @@ def measure(stage: Stage, case: Case, contender: Contender, *, number: int) -> R
     stage.fresh()
     time.sleep(SETTLE_S)
     standing = stage.airflow_pids() if contender.uses_airflow else []
-    idle = memory.sample(standing)
+    idle, cpu_before = memory.sample(standing), memory.cpu_s(standing)
     commands = contender.commands(stage, case)
     began = datetime.now(UTC)
     with memory.Watch(standing) as watch:
@@ -52,6 +52,7 @@ def measure(stage: Stage, case: Case, contender: Contender, *, number: int) -> R
         contender=contender.key,
         round=number,
         seconds=round(outcome.seconds, 2),
+        cpu_s=round(outcome.cpu_s + memory.cpu_s(standing) - cpu_before, 1),
         calls=stage.calls(),
         processes=watch.peak.processes,
         memory_mib=round(watch.peak.memory_mib, 1),
@@ -72,5 +73,5 @@ def _parts(commands: Sequence[Command], *, began: datetime, seconds: float) -> d
 def _line(run: Run) -> str:
     head = f"round {run.round}: {run.targets} on {run.machines} machines, {run.contender}: {run.seconds:.1f} s"
     calls = sum(run.calls.values())
-    what = f"{calls} calls, {run.processes} processes, {run.memory_mib:.0f} MiB"
+    what = f"{run.cpu_s:.1f} CPU s, {calls} calls, {run.processes} processes, {run.memory_mib:.0f} MiB"
     return f"{head}, {what}" + "".join(f"\n  FAILED: {error}" for error in run.errors)

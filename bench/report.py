@@ -14,7 +14,9 @@ from bench.figures import Aim, Run, Summary, aims, calls_by_action, summaries
 
 ALL: tuple[type[Contender], ...] = (ByHand, ImagesmithBuilds, ImagesmithTargets, PackerAsShipped, Packer)
 TITLES = {each.key: each.title for each in ALL}
-_HEAD = "| | runs | seconds: median (min–max) | API calls per target | processes | memory MiB (of it idle) |"
+_HEAD = (
+    "| | runs | seconds: median (min–max) | CPU seconds | API calls per target | processes | memory MiB (of it idle) |"
+)
 
 
 def conditions(acceleration: str, extra: Mapping[str, str]) -> dict[str, str]:
@@ -58,7 +60,7 @@ def _case_section(runs: Sequence[Run], case: Case) -> str:
     title = f"### {case.targets} target{'s at once' if case.targets > 1 else ''} {how}"
     found = summaries(runs, case)
     return "\n".join(
-        [title, "", _HEAD, "|---|---|---|---|---|---|", *(_row(found[key]) for key in TITLES if key in found)]
+        [title, "", _HEAD, "|---|---|---|---|---|---|---|", *(_row(found[key]) for key in TITLES if key in found)]
     )
 
 
@@ -66,7 +68,14 @@ def _row(each: Summary) -> str:
     ran = f"{each.runs}" if each.runs == each.tried else f"{each.runs} of {each.tried}"
     seconds = f"{each.seconds:.1f} ({each.fastest_s:.1f}–{each.slowest_s:.1f})"
     idle = f" ({each.idle_mib:.0f})" if each.idle_mib else ""
-    cells = [TITLES[each.contender], ran, seconds, f"{each.calls_each:.1f}", f"{each.processes:.0f}"]
+    cells = [
+        TITLES[each.contender],
+        ran,
+        seconds,
+        f"{each.cpu_s:.1f}",
+        f"{each.calls_each:.1f}",
+        f"{each.processes:.0f}",
+    ]
     return f"| {' | '.join(cells)} | {each.memory_mib:.0f}{idle} |"
 
 

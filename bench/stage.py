@@ -17,6 +17,7 @@ import yaml
 from imagesmith import settings
 from imagesmith.errors import SetupError
 from imagesmith.local import ports
+from imagesmith.local.lock import try_locked
 from imagesmith.sandbox import config
 
 START_LIMIT_S = 480  # a base image that has to be made first takes up to 3 minutes
@@ -121,11 +122,21 @@ class Stage:
 def open_stage(target_counts: Sequence[int], extra: Mapping[str, str]) -> Iterator[Stage]:
     """A stage with generators for these numbers of targets; `extra` are settings to try, by variable."""
     home = settings.home() / "bench" / "home"
-    shutil.rmtree(home, ignore_errors=True)
+    with try_locked(home.parent) as alone:
+        if not alone:
+            raise SetupError("another benchmark runs on this machine, and two would measure each other; wait for it")
+        with _opened(home, target_counts, extra) as stage:
+            yield stage
+
+
+@contextmanager
+def _opened(home: Path, target_counts: Sequence[int], extra: Mapping[str, str]) -> Iterator[Stage]:
     sandbox_port = ports.any_free()
     endpoint = f"http://{config.HOST}:{sandbox_port}"
     environment = _environment(home, sandbox_port=sandbox_port, most_targets=max(target_counts)) | dict(extra)
     stage = Stage(home, home / "include", endpoint, environment)
+    if home.exists():  # a benchmark was killed; what it started is ended by its pid files
+        _take_down(stage)
     _lay_out(home)
     try:
         stage.imagesmith("sandbox", "up")

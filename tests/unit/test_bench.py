@@ -28,6 +28,7 @@ def run(contender: str, seconds: float, **changes: object) -> Run:
         "machines": "real",
         "targets": 1,
         "round": 1,
+        "cpu_s": 2.0,
         "calls": {"RunInstances": 1, "DescribeInstances": 7},
         "processes": 3,
         "memory_mib": 90.0,
@@ -156,5 +157,5 @@ def test_simulated_machines_may_have_rounds_of_their_own() -> None:
 def test_the_report_has_a_line_for_each_contender_and_says_what_failed() -> None:
     runs = [run("by-hand", 60.0), run("packer", 105.0), run("imagesmith-builds", 67.0, errors=("left behind: i-1",))]
     text = report.markdown(runs, {"cores": "2"})
-    assert "| Packer as shipped | 1 | 105.0 (105.0–105.0) | 8.0 | 3 | 90 |" in text
+    assert "| Packer as shipped | 1 | 105.0 (105.0–105.0) | 2.0 | 8.0 | 3 | 90 |" in text
     assert "- round 1, 1 on real machines, imagesmith-builds: left behind: i-1" in text
