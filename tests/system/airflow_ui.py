@@ -1,0 +1,96 @@
+"""Airflow's UI as a person uses it: Debian's chromium, driven by Playwright."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+from urllib.parse import unquote
+
+import pytest
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Locator, Page
+
+PAGE_LIMIT_MS = 90_000  # a page is there within 2 s on a quiet machine
+SIZE = {"width": 1400, "height": 900}
+
+
+@contextmanager
+def browser() -> Iterator[Page]:
+    """An empty page of a headless Chromium; skips the test on a machine that has none."""
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        pytest.skip("needs a browser (Debian's package chromium)")
+    sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright")
+    # Chromium's own sandbox refuses to start as root.
+    arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
+    with sync_api.sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=chromium, args=arguments)
+        page = started.new_page(viewport=SIZE)
+        page.set_default_timeout(PAGE_LIMIT_MS)
+        try:
+            yield page
+        finally:
+            started.close()
+
+
+class AirflowUi:
+    """The UI at `url`, on one page of a browser."""
+
+    def __init__(self, page: Page, url: str) -> None:
+        self.page = page
+        self.url = url
+
+    def log_in(self, username: str, password: str) -> None:
+        """Returns on the first page."""
+        self.page.goto(f"{self.url}/")
+        self.page.locator("input[name=username]").fill(username)
+        self.page.locator("input[name=password]").fill(password)
+        self.page.locator("button[type=submit]").click()
+        self.page.get_by_text("Pool Slots").wait_for()
+
+    def lists_dag(self, dag_id: str) -> bool:
+        """True if the page of all DAGs has it."""
+        self.page.goto(f"{self.url}/dags?name_pattern={dag_id}")
+        self.page.get_by_role("heading", name=re.compile(r"^\d+ Dags?$")).wait_for()  # "0 dag" while it loads
+        return self.page.get_by_role("link", name=dag_id, exact=True).count() > 0
+
+    def open_trigger_form(self, dag_id: str) -> Locator:
+        """The form of a generator's parameters."""
+        self.page.goto(f"{self.url}/dags/{dag_id}")
+        self.page.get_by_test_id("trigger-dag-button").click()
+        form = self.page.get_by_role("dialog")
+        form.locator("[name=element_clouds]").first.wait_for(state="attached")
+        return form
+
+    def trigger(self, form: Locator, *, values: Mapping[str, str], without_clouds: Sequence[str]) -> str:
+        """The id of the run that the form has started with these values."""
+        for name, value in values.items():
+            form.locator(f"input[name=element_{name}]").fill(value)
+        for cloud in without_clouds:
+            form.get_by_label(f"Remove {cloud}").click()
+        form.get_by_test_id("trigger-dag-submit").click()
+        self.page.wait_for_url("**/runs/**")
+        return unquote(self.page.url.split("/runs/")[1].split("?")[0].split("/")[0])
+
+    def open_run(self, dag_id: str, run_id: str) -> None:
+        """Returns on the run's own page, which refreshes itself."""
+        self.page.goto(f"{self.url}/dags/{dag_id}/runs/{run_id}")
+        self.page.get_by_test_id("mark-run-as-button").wait_for()
+
+    def log_of(self, dag_id: str, run_id: str, task_id: str, *, awaited: str) -> str:
+        """The page of the task's log once it shows `awaited`."""
+        self.page.goto(f"{self.url}/dags/{dag_id}/runs/{run_id}/tasks/{task_id}")
+        self.page.get_by_text(awaited).first.wait_for()
+        return self.page.locator("body").inner_text()
+
+    def mark_failed(self) -> None:
+        """The run whose page is open marked failed with the page's button."""
+        self.page.get_by_test_id("mark-run-as-button").click()
+        self.page.get_by_test_id("mark-run-as-failed").click()
+        self.page.get_by_test_id("mark-run-as-confirm").click()
+        self.page.get_by_role("dialog").wait_for(state="hidden")

@@ -1,0 +1,254 @@
+"""Every way in, on machines that answer by the clock: the trigger form in a browser, REST, a schedule; and the way out.
+
+The generators are dropped in and taken away while Airflow runs, as users do it.
+"""
+
+import json
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+
+from imagesmith.core import ResourceKind
+from imagesmith.sandbox import config
+
+from .airflow_ui import AirflowUi, browser
+from .conftest import Deployment, file_environment
+
+pytestmark = pytest.mark.system
+
+APPEARS_WITHIN_S = 30.0  # what the README promises, on a machine that has time for it
+BUILD_LIMIT_S = 300.0
+TARGET = {
+    "source_image": {"name": "simulated-*", "owner": config.BASE_OWNER_ID},
+    "ssh_username": config.DEFAULT_USER,
+    "instance_type": "t3.small",
+}
+
+
+def until(look: Callable[[], Any], what: str, *, limit_s: float = BUILD_LIMIT_S, every_s: float = 0.5) -> Any:
+    """The first true thing `look` gives."""
+    deadline = time.monotonic() + limit_s
+    while not (seen := look()):
+        assert time.monotonic() < deadline, f"not within {limit_s:g} s: {what}"
+        time.sleep(every_s)
+    return seen
+
+
+class Rest:
+    """Airflow's REST API with a bearer token, called as anybody's program would."""
+
+    def __init__(self, deployment: Deployment) -> None:
+        sourced = file_environment(deployment.sandbox.home)
+        self.url = sourced["IMAGESMITH_AIRFLOW_URL"]
+        self.username = sourced["IMAGESMITH_AIRFLOW_USER"]
+        self.password = sourced["IMAGESMITH_AIRFLOW_PASSWORD"]
+        self._token = ""
+        _, answer = self.call("POST", "/auth/token", {"username": self.username, "password": self.password})
+        self._token = answer["access_token"]
+
+    def call(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
+        """Status and document of the answer."""
+        request = urllib.request.Request(self.url + path, json.dumps(body).encode() if body else None, method=method)
+        request.add_header("Content-Type", "application/json")
+        request.add_header("Authorization", f"Bearer {self._token}")
+        try:
+            with urllib.request.urlopen(request, timeout=60) as answer:
+                return answer.status, json.loads(answer.read() or "null")
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, json.load(error)
+
+    def has_dag(self, dag_id: str) -> bool:
+        """True if the list of DAGs has it, which is also what the UI shows."""
+        _, found = self.call("GET", f"/api/v2/dags?dag_id_pattern={dag_id}&limit=1000")
+        return dag_id in {dag["dag_id"] for dag in found["dags"]}
+
+    def runs(self, dag_id: str) -> list[dict[str, Any]]:
+        """The DAG's runs."""
+        _, found = self.call("GET", f"/api/v2/dags/{dag_id}/dagRuns")
+        return list(found["dag_runs"])
+
+    def state(self, dag_id: str, run_id: str) -> str:
+        """The run's state."""
+        _, found = self.call("GET", f"/api/v2/dags/{dag_id}/dagRuns/{quote(run_id, safe='')}")
+        return str(found["state"])
+
+    def task_state(self, dag_id: str, run_id: str, task_id: str) -> str:
+        """The state of the run's task."""
+        path = f"/api/v2/dags/{dag_id}/dagRuns/{quote(run_id, safe='')}/taskInstances/{task_id}"
+        return str(self.call("GET", path)[1]["state"])
+
+    def await_end(self, dag_id: str, run_id: str) -> str:
+        """The run's last state."""
+        ended = lambda: (state := self.state(dag_id, run_id)) in ("success", "failed") and state  # noqa: E731
+        return str(until(ended, f"{run_id} of {dag_id} ends"))
+
+
+@pytest.fixture(scope="module")
+def rest(deployment: Deployment) -> Rest:
+    return Rest(deployment)
+
+
+@pytest.fixture(scope="module")
+def clouds(deployment: Deployment, rest: Rest) -> Iterator[list[str]]:
+    """Two clouds, the second a new entry of clouds.yaml with its connection made over REST."""
+    path = deployment.include / "clouds.yaml"
+    before = path.read_text()
+    path.write_text(f"{before}west: {{type: ec2, region: us-east-1}}\n")
+    connection = {
+        "connection_id": "west",
+        "conn_type": "imagesmith_ec2",
+        "login": config.ACCESS_KEY_ID,
+        "password": config.SECRET_ACCESS_KEY,
+        "extra": json.dumps({"endpoint_url": deployment.sandbox.endpoint}),
+    }
+    status, answer = rest.call("POST", "/api/v2/connections", connection)
+    assert status == 201, answer
+    yield ["ec2", "west"]
+    path.write_text(before)
+    rest.call("DELETE", "/api/v2/connections/west")
+
+
+@pytest.fixture(scope="module")
+def ui(rest: Rest) -> Iterator[AirflowUi]:
+    with browser() as page:
+        seen = AirflowUi(page, rest.url)
+        seen.log_in(rest.username, rest.password)
+        yield seen
+
+
+Drop = Callable[..., Path]
+
+
+@pytest.fixture
+def drop(deployment: Deployment, clouds: list[str]) -> Iterator[Drop]:
+    """Writes the file of a generator whose script takes some seconds; the files are gone after the test."""
+    written: list[Path] = []
+
+    def write(name: str, *, seconds: float = 1, **keys: Any) -> Path:
+        script = f"#!/bin/sh\n# sandbox: take {seconds}\n# sandbox: print the packages are in\n"
+        document = {"name": name, "script": script, "clouds": dict.fromkeys(clouds, TARGET), **keys}
+        path = deployment.include / "generators" / f"{name}.yaml"
+        path.write_text(json.dumps(document))  # JSON is YAML
+        written.append(path)
+        return path
+
+    yield write
+    for path in written:
+        path.unlink(missing_ok=True)
+
+
+def seconds_until(look: Callable[[], Any], what: str) -> float:
+    """How long it took; fails beyond what is promised."""
+    began = time.monotonic()
+    until(look, what, limit_s=APPEARS_WITHIN_S, every_s=0.25)
+    return time.monotonic() - began
+
+
+def left_on_cloud(deployment: Deployment, build_id: str) -> list[tuple[str, str]]:
+    """What the build made and the sandbox still has, images and the disks behind them included."""
+    with urllib.request.urlopen(f"{deployment.sandbox.endpoint}/_sandbox/list", timeout=10) as answer:
+        there = json.load(answer)
+    names = set(there["key_pairs"] + there["security_groups"])
+    names |= {one["id"] for one in there["instances"] if one["state"] != "terminated"}
+    names |= {one["id"] for kind in ("images", "volumes", "snapshots") for one in there[kind]}
+    rows = deployment.catalog.resources(build_id=build_id, include_gone=True)
+    assert rows, f"{build_id} made nothing, so nothing was shown"
+    return [(row.kind, row.name) for row in rows if names & {row.resource_id, row.name}]
+
+
+def test_a_build_from_the_trigger_form(deployment: Deployment, rest: Rest, ui: AirflowUi, drop: Drop) -> None:
+    extra = {"type": "string", "default": "", "description": "further packages"}
+    mirror = {"type": "string", "default": "main", "choices": ["main", "backports"], "description": "where from"}
+    drop("from-form", description="Debian with more", parameters={"extra": extra, "mirror": mirror})
+    until(lambda: rest.has_dag("from-form"), "the DAG is there", limit_s=60)
+
+    form = ui.open_trigger_form("from-form")
+    shown = form.inner_text()
+    for text in ("extra", "further packages", "mirror", "where from", "Clouds", "ec2", "west"):
+        assert text in shown
+    run_id = ui.trigger(form, values={"extra": "htop"}, without_clouds=["west"])
+
+    assert rest.await_end("from-form", run_id) == "success"
+    ui.open_run("from-form", run_id)
+    ui.page.get_by_text("Success", exact=True).first.wait_for()
+    log = ui.log_of("from-form", run_id, "ec2.customize", awaited="the packages are in")
+    assert "customized and clean" in log
+    build = deployment.catalog.find_build("from-form", run_id)
+    assert build is not None
+    assert (build.state, build.requested_how, build.requested_by) == ("successful", "manual", rest.username)
+    assert build.plan["parameters"] == {"extra": "htop", "mirror": "main"}
+    assert [target.cloud for target in deployment.catalog.targets(build.build_id)] == ["ec2"]
+    images = deployment.catalog.images(build_id=build.build_id)
+    assert [image.cloud for image in images] == ["ec2"]
+    described = deployment.ec2().describe_images(ImageIds=[images[0].image_id])["Images"]
+    assert [image["State"] for image in described] == ["available"]
+
+
+def test_a_build_over_rest(deployment: Deployment, rest: Rest, drop: Drop) -> None:
+    drop("over-rest", parameters={"extra": {"type": "string", "default": ""}})
+    until(lambda: rest.has_dag("over-rest"), "the DAG is there", limit_s=60)
+    path = "/api/v2/dags/over-rest/dagRuns"
+
+    status, answer = rest.call("POST", path, {"logical_date": None, "conf": {"clouds": ["nowhere"]}})
+    assert status == 400, answer
+    assert "nowhere" in answer["detail"]
+
+    status, run = rest.call("POST", path, {"logical_date": None, "conf": {"extra": "htop"}})
+    assert status == 200, run
+    assert rest.await_end("over-rest", run["dag_run_id"]) == "success"
+    build = deployment.catalog.find_build("over-rest", run["dag_run_id"])
+    assert build is not None
+    assert (build.state, build.plan["parameters"]) == ("successful", {"extra": "htop"})
+    assert sorted(image.cloud for image in deployment.catalog.images(build_id=build.build_id)) == ["ec2", "west"]
+
+
+def test_a_generator_with_a_schedule_is_dropped_in_builds_and_goes(
+    deployment: Deployment, rest: Rest, ui: AirflowUi, drop: Drop
+) -> None:
+    path = drop("by-schedule", schedule="* * * * *")
+    print(f"appeared after {seconds_until(lambda: rest.has_dag('by-schedule'), 'the DAG is there'):.1f} s")
+    assert ui.lists_dag("by-schedule")
+
+    run = until(lambda: rest.runs("by-schedule"), "the schedule starts a run", limit_s=120)[-1]
+    assert run["run_type"] == "scheduled"
+    assert rest.await_end("by-schedule", run["dag_run_id"]) == "success"
+    build = deployment.catalog.find_build("by-schedule", run["dag_run_id"])
+    assert build is not None
+    assert (build.state, build.requested_how) == ("successful", "scheduled")
+
+    path.unlink()
+    print(f"gone after {seconds_until(lambda: not rest.has_dag('by-schedule'), 'the DAG is gone'):.1f} s")
+    assert not ui.lists_dag("by-schedule")
+
+
+@pytest.mark.parametrize("state", ["running", "deferred"])
+def test_a_run_marked_failed_in_the_ui_leaves_nothing(
+    deployment: Deployment, rest: Rest, ui: AirflowUi, drop: Drop, state: str
+) -> None:
+    """While the script runs, once with its task in a worker and once with its task in the triggerer."""
+    name = f"marked-while-{state}"
+    drop(name, seconds=600)
+    until(lambda: rest.has_dag(name), "the DAG is there", limit_s=60)
+    _, run = rest.call("POST", f"/api/v2/dags/{name}/dagRuns", {"logical_date": None, "conf": {"clouds": ["ec2"]}})
+    run_id = run["dag_run_id"]
+    ui.open_run(name, run_id)  # before the state is awaited: a worker waits only for some seconds
+    until(lambda: rest.task_state(name, run_id, "ec2.customize") == state, f"customize is {state}", limit_s=120)
+    build = until(lambda: deployment.catalog.find_build(name, run_id), "there is a build")
+
+    ui.mark_failed()
+
+    until(lambda: deployment.catalog.build(build.build_id).state.ended, "the build ends", limit_s=180)
+    until(lambda: rest.task_state(name, run_id, "publish") == "failed", "publish says that it failed", limit_s=60)
+    assert rest.await_end(name, run_id) == "failed"
+    target = deployment.catalog.target(build.build_id, "ec2")
+    assert (deployment.catalog.build(build.build_id).state, target.state) == ("cancelled", "cancelled")
+    assert left_on_cloud(deployment, build.build_id) == []
+    rows = deployment.catalog.resources(build_id=build.build_id, include_gone=True)
+    assert [row.kind for row in rows].count(ResourceKind.INSTANCE) == 1
