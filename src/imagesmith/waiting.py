@@ -71,13 +71,19 @@ class Waits:
             last = f"; the last trouble was: {cause}" if cause else ""
             raise TimeLimitExceeded(f"{what}: {self._limit.whose} is used up{last}") from cause
 
-    async def until(self, look: Callable[[], Awaitable[T | None]], what: str, *, every_s: Iterable[float]) -> T:
+    async def until(
+        self, look: Callable[[], Awaitable[T | None]], what: str, *, every_s: Iterable[float], first_s: float = 0
+    ) -> T:
         """The first answer of `look` that is not None; it is asked after each pause of `every_s`, whose last repeats.
+
+        `first_s` is the pause before the first look, for what can't be done at once.
 
         A Transient error of `look` is waited out with growing pauses. Raises TimeLimitExceeded, StillWaiting.
         """
         pauses = _last_repeats(every_s)
         failures = 0
+        if first_s:
+            await self.pause(first_s, what)
         while True:
             cause: Transient | None = None
             try:

@@ -72,6 +72,11 @@ def test_what_is_there_at_once_costs_no_time(clock):
     assert clock.slept == []
 
 
+def test_what_cannot_be_there_at_once_is_not_asked_for_at_once(clock):
+    assert run(waits().until(answers("there"), "w", every_s=(1,), first_s=0.5)) == "there"
+    assert clock.slept == [0.5]
+
+
 def test_an_answer_that_is_false_is_an_answer(clock):
     assert run(waits().until(answers(None, 0), "w", every_s=(1,))) == 0
 

@@ -115,11 +115,10 @@ def builds_over(catalog: Catalog, *, now: datetime) -> dict[str, BuildRecord]:
 
 
 def _over_at(build: BuildRecord) -> datetime:
-    if build.ended_at is not None:
-        return build.ended_at + MARGIN
     plan = Plan.model_validate(build.plan)
     slowest_s = max((target.time_limits_s["terminate"] for target in plan.targets.values()), default=0)
-    return build.deadline + timedelta(seconds=slowest_s) + MARGIN
+    past_every_limit = build.deadline + timedelta(seconds=slowest_s) + MARGIN
+    return past_every_limit if build.ended_at is None else min(build.ended_at + MARGIN, past_every_limit)
 
 
 def recorded_leftovers(catalog: Catalog, over: dict[str, BuildRecord]) -> list[Leftover]:

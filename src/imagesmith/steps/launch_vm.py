@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from imagesmith.catalog.records import TargetRecord
+from imagesmith.catalog.records import ResourceRecord, TargetRecord
 from imagesmith.core import Instance, InstanceState, LaunchRequest, SourceImage, TargetState
 from imagesmith.errors import (
     ConnectionLost,
+    CredentialsRefused,
+    DefinitionError,
     LaunchRefused,
     NameTaken,
+    QuotaExceeded,
     TimeLimitExceeded,
+    Transient,
     Unreachable,
 )
 from imagesmith.keys import KeyPair
@@ -16,11 +20,14 @@ from imagesmith.ssh import KeyRefused, Login, await_banner, connect
 from imagesmith.steps.context import TargetContext
 from imagesmith.waiting import in_thread
 
-INSTANCE_LOOKS_S = (0.2, 0.5, 1, 1, 2, 2, 3)
+INSTANCE_FIRST_LOOK_S = 0.5
+INSTANCE_LOOKS_S = (1, 2, 2, 3)
 SSH_LOOKS_S = (0.5,)
 # While SSH is awaited the cloud is asked this seldom whether the instance still lives.
 ALIVE_LOOK_EVERY = 30
 CONSOLE_TAIL_CHARS = 2_000
+# What a cloud answers when it has made nothing; any other error may hide an effect.
+REFUSALS = (LaunchRefused, QuotaExceeded, CredentialsRefused, DefinitionError)
 
 
 async def launch_vm(context: TargetContext) -> dict[str, str]:
@@ -79,15 +86,38 @@ async def _launch(context: TargetContext, row: TargetRecord) -> TargetRecord:
         tags={"Name": name, **context.tags(row)},
         disk_gib=context.target.disk_gib,
     )
-    ledger = context.catalog.ledger(context.plan.build_id, context.name)
-    instance_id = await context.waits.call(
-        f"{context.name}: launch an instance of {request.source_image_id}",
-        context.cloud.launch,
-        request,
-        ledger,
-    )
+    instance_id = await _instance_for(context, request)
     context.emit(f"{context.name}: instance {instance_id} ({request.instance_type}) launched")
     return await context.update(instance_id=instance_id)
+
+
+async def _instance_for(context: TargetContext, request: LaunchRequest) -> str:
+    """The id of the instance. A plain refusal closes what it was intended for, so that nobody looks for it later."""
+    ledger = context.catalog.ledger(context.plan.build_id, context.name)
+    unclear = bool(await _open_intents(context))
+
+    def launch() -> str:
+        nonlocal unclear
+        try:
+            return context.cloud.launch(request, ledger)
+        except Transient:
+            unclear = True
+            raise
+
+    try:
+        return await context.waits.call(f"{context.name}: launch an instance of {request.source_image_id}", launch)
+    except REFUSALS:
+        # An earlier call whose answer was lost may have made what this one was refused for.
+        for intent in [] if unclear else await _open_intents(context):
+            await in_thread(
+                context.catalog.abandon_resource, context.plan.build_id, context.name, intent.kind, intent.name
+            )
+        raise
+
+
+async def _open_intents(context: TargetContext) -> list[ResourceRecord]:
+    rows = await in_thread(context.catalog.resources, build_id=context.plan.build_id, cloud=context.name)
+    return [row for row in rows if not row.resource_id]
 
 
 def _user_data(host: KeyPair) -> str:
@@ -113,7 +143,7 @@ async def _running(context: TargetContext, row: TargetRecord) -> Instance:
         return None
 
     what = f"{context.name}: wait until instance {instance_id} runs and has an address"
-    return await context.waits.until(look, what, every_s=INSTANCE_LOOKS_S)
+    return await context.waits.until(look, what, every_s=INSTANCE_LOOKS_S, first_s=INSTANCE_FIRST_LOOK_S)
 
 
 def _refuse_dead(context: TargetContext, instance: Instance) -> None:

@@ -30,7 +30,7 @@ def publish(build_id: str, *, catalog: Catalog) -> Outcome:
     targets = tuple(catalog.targets(build_id))
     state = _verdict(targets)
     reasons = tuple(
-        f"{target.cloud}: {target.state}: {target.error}"
+        f"{target.cloud}: {target.state}: {target.error.removeprefix(f'{target.cloud}: ')}"
         for target in targets
         if target.state is not TargetState.SUCCESSFUL
     )

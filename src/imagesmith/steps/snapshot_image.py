@@ -8,7 +8,8 @@ from imagesmith.errors import BuildStateError, InstanceLost, SaveFailed
 from imagesmith.steps.context import TargetContext
 from imagesmith.waiting import in_thread
 
-IMAGE_LOOKS_S = (1, 1, 2, 3, 5)
+IMAGE_FIRST_LOOK_S = 1.2
+IMAGE_LOOKS_S = (1, 2, 3, 5)
 STOP_LOOKS_S = (0.5, 1, 2)
 
 
@@ -106,4 +107,4 @@ async def _available(context: TargetContext, image_id: str) -> Image:
         return None
 
     what = f"{context.name}: wait until image {image_id} is available"
-    return await context.waits.until(look, what, every_s=IMAGE_LOOKS_S)
+    return await context.waits.until(look, what, every_s=IMAGE_LOOKS_S, first_s=IMAGE_FIRST_LOOK_S)

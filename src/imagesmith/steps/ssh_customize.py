@@ -39,7 +39,7 @@ ALIVE_LOOK_EVERY = 5
 CLOUD_INIT_LOOK_S = 2.0
 # How often the read offset is written to the catalog: what a killed process may emit a second time.
 SAVE_OFFSET_S = 1.0
-STOPPED_LOOKS_S = (0.5, 1, 1, 2)
+STOPPED_LOOKS_S = (1, 1, 2)
 ENDING_LOOK_S = 1.0
 
 
@@ -133,9 +133,11 @@ async def _follow(context: TargetContext, remote: Remote, file_name: str, script
     what = f"{context.name}: run {script.name}"
     while True:
         try:
-            await _stream(context, remote, file_name, lines)
+            await _stream(context, remote, file_name, lines=lines, what=what)
         except TimeLimitExceeded as error:
-            raise TimeLimitExceeded(f"{error}; the last it printed:\n{lines.tail[-1000:]}") from error
+            lines.flush()  # a question that nobody answers has no line end
+            last = lines.tail[-1000:].strip() or "(nothing)"
+            raise TimeLimitExceeded(f"{error}; the last it printed:\n{last}") from error
         state = await remote.status(file_name)
         if state.state != "running" and lines.offset >= state.size:
             return state
@@ -147,9 +149,8 @@ async def _follow(context: TargetContext, remote: Remote, file_name: str, script
         await context.waits.pause(ENDING_LOOK_S, what)
 
 
-async def _stream(context: TargetContext, remote: Remote, file_name: str, lines: OutputLines) -> None:
+async def _stream(context: TargetContext, remote: Remote, file_name: str, *, lines: OutputLines, what: str) -> None:
     """Feed the output to `lines` until the stream ends; StillWaiting and TimeLimitExceeded find the offset saved."""
-    what = f"{context.name}: run {file_name}"
     start = lines.offset
     saved_at = asyncio.get_running_loop().time()
     try:
@@ -185,7 +186,9 @@ def _judge(context: TargetContext, script: PlannedScript, state: RunState, tail:
         how = f"exited {state.rc}"
     else:
         how = "vanished without an exit code: the machine crashed or ran out of memory, or the script was killed"
-    raise ScriptError(f"{context.name}: {script.name} {how}; the last it printed:\n{tail[-2000:].strip()}")
+    raise ScriptError(
+        f"{context.name}: {script.name} {how}; the last it printed:\n{tail[-2000:].strip() or '(nothing)'}"
+    )
 
 
 async def _clean_up(context: TargetContext, remote: Remote) -> None:
@@ -258,8 +261,8 @@ async def _after_loss(context: TargetContext, error: ConnectionLost, failures: i
         _refuse_dead(context, instance.state, instance.reason)
         if instance.state is InstanceState.STOPPED:
             raise InstanceLost(
-                f"{context.name}: instance {instance.id} stopped before its clean-up ({instance.reason or 'no reason'}); "
-                "a script may restart the machine but not power it off"
+                f"{context.name}: instance {instance.id} stopped before its clean-up "
+                f"({instance.reason or 'no reason'}); a script may restart the machine but not power it off"
             )
     await context.waits.pause(RECONNECT_S, what, cause=error)
 

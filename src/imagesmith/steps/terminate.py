@@ -19,8 +19,9 @@ async def terminate(context: TargetContext) -> dict[str, str]:
     row = await end_target(context)
     rows = await in_thread(context.catalog.resources, build_id=context.plan.build_id, cloud=context.name)
     found = await _find(context)
+    unclear = await _identify(context, [intent for intent in rows if not intent.resource_id], found)
     await _delete(context, _doomed(row, _union(found, rows)))
-    if unclear := [intent for intent in rows if not intent.resource_id and not _is_among(intent, found)]:
+    if unclear:
         await _settle(context, row, unclear)
     context.emit(f"{context.name}: {row.state}, nothing left on the cloud{_but_the_image(row)}")
     return {"state": str(row.state)}
@@ -67,8 +68,19 @@ def _doomed(row: TargetRecord, resources: list[Resource]) -> list[Resource]:
     return [resource for resource in resources if resource.kind not in PARTS_OF_AN_IMAGE]
 
 
-def _is_among(intent: ResourceRecord, found: list[Resource]) -> bool:
-    return any(resource.kind == intent.kind and resource.name == intent.name for resource in found)
+async def _identify(
+    context: TargetContext, intents: list[ResourceRecord], found: list[Resource]
+) -> list[ResourceRecord]:
+    """The intents whose things were not found; the others get their things' ids, so that their end is recorded."""
+    ledger = context.catalog.ledger(context.plan.build_id, context.name)
+    ids = {(resource.kind, resource.name): resource.id for resource in found}
+    unclear = []
+    for intent in intents:
+        if resource_id := ids.get((intent.kind, intent.name)):
+            await in_thread(ledger.made, intent.kind, intent.name, resource_id)
+        else:
+            unclear.append(intent)
+    return unclear
 
 
 async def _delete(context: TargetContext, doomed: list[Resource]) -> None:

@@ -1,0 +1,32 @@
+"""An Airflow home for this test process alone, set before anything can import Airflow: that reads it once."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+PROJECT = Path(__file__).parents[1]
+
+
+def _airflow_home() -> Path:
+    home = Path(tempfile.mkdtemp(prefix="imagesmith-tests-"))
+    atexit.register(shutil.rmtree, home, ignore_errors=True)
+    (home / "airflow.cfg").write_text(
+        "[core]\n"
+        f"dags_folder = {PROJECT / 'dags'}\n"
+        f"plugins_folder = {PROJECT / 'plugins'}\n"
+        "load_examples = False\n"
+        "[database]\n"
+        f"sql_alchemy_conn = sqlite:///{home / 'airflow.db'}\n"
+        "[logging]\n"
+        "logging_level = WARNING\n"
+        "[usage_data_collection]\n"
+        "enabled = False\n"
+    )
+    return home
+
+
+os.environ["AIRFLOW_HOME"] = str(_airflow_home())
