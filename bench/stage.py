@@ -154,7 +154,7 @@ def write_include(include: Path, target_counts: Sequence[int], *, ssh_port: int)
     names = ["ec2", *cloud_names(max(target_counts))]
     cloud = {"type": "ec2", "region": config.REGION, "ssh_port": ssh_port}
     (include / "clouds.yaml").write_text(yaml.safe_dump({name: dict(cloud) for name in names}))
-    for count in target_counts:
+    for count in {1, *target_counts}:  # builds at once are of the generator with one target
         name = generator_name(count)
         document = {"name": name, "script": "dstat.sh", "clouds": {each: _entry() for each in cloud_names(count)}}
         (include / "generators" / f"{name}.yaml").write_text(yaml.safe_dump(document, sort_keys=False))
