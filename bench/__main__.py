@@ -28,7 +28,7 @@ def main(words: Sequence[str] | None = None) -> int:
         with open_stage(arguments.targets, extra) as stage:
             stands = report.conditions(str(stage.ask("/health")["acceleration"]), extra)
             try:
-                _run(stage, cases, _chosen(arguments.contender), runs)
+                _run(stage, cases, arguments, runs)
             finally:
                 where = settings.home() / "bench" / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
                 print(f"\n{report.write(runs, where, stands=stands)}\nwritten to {where}.md and .json", flush=True)
@@ -53,6 +53,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--runs", type=_positive, default=5, help="rounds; the tables show medians of them (5)")
     parser.add_argument("--simulated-runs", type=_positive, help="another number of rounds for simulated machines")
+    parser.add_argument("--minutes", type=float, default=90, help="begin no round that would end later (90)")
     parser.add_argument("--only", choices=("real", "simulated"), help="machines of this kind only")
     parser.add_argument("--quick", action="store_true", help="one round of the smallest simulated case, no warm-up")
     parser.add_argument("--targets", type=_counts, default=TARGETS, help="simulated machines at once (1,6,30)")
@@ -77,11 +78,12 @@ def _chosen(keys: Sequence[str] | None) -> list[Contender]:
     return [each for each in contenders() if not keys or each.key in keys]
 
 
-def _run(stage: Stage, cases: Sequence[tuple[Case, int]], chosen: Sequence[Contender], runs: list[Run]) -> None:
+def _run(stage: Stage, cases: Sequence[tuple[Case, int]], arguments: argparse.Namespace, runs: list[Run]) -> None:
     """Appends each run as it ends, so that an interruption loses none."""
+    chosen = _chosen(arguments.contender)
     if max(count for _, count in cases) > 1:
         measure.warm_up(stage, chosen, _say)
-    for run in measure.rounds(stage, cases, chosen, _say):
+    for run in measure.rounds(stage, cases, chosen, minutes=arguments.minutes, say=_say):
         runs.append(run)
 
 

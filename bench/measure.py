@@ -17,15 +17,26 @@ SETTLE_S = 2.0
 Say = Callable[[str], None]
 
 
-def rounds(stage: Stage, cases: Sequence[tuple[Case, int]], contenders: Sequence[Contender], say: Say) -> Iterator[Run]:
-    """Every run as it is over; each case comes with how many rounds it has."""
+def rounds(
+    stage: Stage, cases: Sequence[tuple[Case, int]], contenders: Sequence[Contender], *, minutes: float, say: Say
+) -> Iterator[Run]:
+    """Every run as it is over; each case comes with how many rounds it has.
+
+    No round begins that would end after so many minutes if it took as long as the longest before it.
+    """
+    began, longest_s = time.monotonic(), 0.0
     for number in range(1, max(count for _, count in cases) + 1):
+        round_began = time.monotonic()
+        if longest_s and round_began - began + longest_s > minutes * 60:
+            say(f"no time for round {number}: {minutes:g} minutes would be over before its end")
+            return
         for case in [case for case, count in cases if number <= count]:
             for contender in contenders:
                 if contender.takes_part(case):
                     run = measure(stage, case, contender, number=number)
                     say(_line(run))
                     yield run
+        longest_s = max(longest_s, time.monotonic() - round_began)
 
 
 def warm_up(stage: Stage, contenders: Sequence[Contender], say: Say) -> None:

@@ -156,7 +156,7 @@ def write_include(include: Path, target_counts: Sequence[int], *, ssh_port: int)
     (include / "clouds.yaml").write_text(yaml.safe_dump({name: dict(cloud) for name in names}))
     for count in {1, *target_counts}:  # builds at once are of the generator with one target
         name = generator_name(count)
-        document = {"name": name, "script": "dstat.sh", "clouds": {each: _entry() for each in cloud_names(count)}}
+        document = {"name": name, "script": "dstat.sh", "clouds": {each: _entry(each) for each in cloud_names(count)}}
         (include / "generators" / f"{name}.yaml").write_text(yaml.safe_dump(document, sort_keys=False))
 
 
@@ -170,8 +170,9 @@ def cloud_names(count: int) -> list[str]:
     return [f"sim{number:02}" for number in range(1, count + 1)]
 
 
-def _entry() -> dict[str, Any]:
+def _entry(cloud: str) -> dict[str, Any]:
     return {
+        "image_name": f"{{generator}}-{{build_id}}-{cloud}",  # all clouds are one account, where names are unique
         "source_image": {"name": "simulated-*", "owner": config.BASE_OWNER_ID},
         "ssh_username": config.DEFAULT_USER,
         "instance_type": "t3.small",
