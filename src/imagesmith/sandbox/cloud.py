@@ -199,11 +199,15 @@ class Cloud:
             self._to(instance, "shutting-down", "Server.InternalError", f"Server.InternalError: {error}")
             await self._terminate(instance)
             return
+        if instance.state in ("shutting-down", "terminated"):
+            # Ended while it booted: its volume is gone, and what booted goes, too.
+            await self._machines(instance).destroy(instance)
+            return
         volume.state = "in-use"
         self.state.save(volume)
         if instance.state == "pending":
             self._to(instance, "running")
-        else:  # stopped or terminated while it booted
+        else:  # stopped while it booted
             await self._machines(instance).power_off(instance, limit_s=0.0)
 
     async def _power_off(self, instance: Instance, *, limit_s: float) -> None:
