@@ -40,6 +40,7 @@ def generator_dag(generator: Generator) -> DAG:
         catchup=False,
         max_active_runs=64,
         params={name: Param(**schema) for name, schema in params_schema(generator).items()},
+        default_args={"owner": "imagesmith"},
         tags=["imagesmith", *generator.clouds],
         is_paused_upon_creation=False,
     ) as dag:

@@ -66,8 +66,10 @@ want_sandbox() {
 }
 
 install_peers() {
-    have packer && return
-    apt_install packer || say 'setup: no packer to be had here; what is measured against it will be skipped'
+    for peer in packer chromium awscli; do
+        case $peer in awscli) have aws && continue ;; *) have "$peer" && continue ;; esac
+        apt_install "$peer" || say "setup: no $peer to be had here; what needs it will be skipped"
+    done
 }
 
 make_venv() {

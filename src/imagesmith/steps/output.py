@@ -39,6 +39,7 @@ class OutputLines:
             self._rest = b""
 
     def _put(self, line: bytes, *, ended: bool) -> None:
-        self._emit(line.decode(errors="replace").rstrip("\r"))
+        # Of a line that was written over with carriage returns, such as a progress bar, what stood there last.
+        self._emit(line.decode(errors="replace").rstrip("\r").rpartition("\r")[2])
         self.offset += len(line) + ended
         self._tail = (self._tail + line + b"\n")[-TAIL_BYTES:]
