@@ -76,6 +76,10 @@ class ImagesmithBuilds(Contender):
     title = "Imagesmith: `imagesmith build --wait`, a build for each"
     uses_airflow = True
 
+    def takes_part(self, case: Case) -> bool:
+        """Thirty command lines at once are nobody's way; over REST it is one process."""
+        return case.targets <= 6
+
     def commands(self, stage: Stage, case: Case) -> list[Command]:
         """One `imagesmith build --wait` for each target."""
         generator = REAL_GENERATOR if case.machines == "real" else generator_name(1)
@@ -84,6 +88,23 @@ class ImagesmithBuilds(Contender):
     def _build(self, stage: Stage, generator: str) -> Command:
         argv = [str(Path(sys.executable).parent / "imagesmith"), "build", generator, "--wait", "--json"]
         return self._command(stage, self._name(), argv, {})
+
+
+class ImagesmithRest(Contender):
+    """A build of one target for each, started over REST by one process."""
+
+    key = "imagesmith-rest"
+    title = "Imagesmith: a build for each, started over REST"
+    uses_airflow = True
+
+    def takes_part(self, case: Case) -> bool:
+        """One target is what the command line shows."""
+        return case.targets > 1
+
+    def commands(self, stage: Stage, case: Case) -> list[Command]:
+        """One process of over_rest.py."""
+        argv = [sys.executable, str(HERE / "over_rest.py"), generator_name(1), str(case.targets)]
+        return [self._command(stage, self._name(), argv, {})]
 
 
 class ImagesmithTargets(ImagesmithBuilds):
@@ -140,5 +161,5 @@ class PackerAsShipped(Packer):
 
 def contenders() -> list[Contender]:
     """All that can be had on this machine, in the order they run in a round."""
-    ours: list[Contender] = [ByHand(), ImagesmithBuilds(), ImagesmithTargets()]
+    ours: list[Contender] = [ByHand(), ImagesmithBuilds(), ImagesmithRest(), ImagesmithTargets()]
     return [*ours, PackerAsShipped(), Packer()] if packer.version() else ours

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 
 from bench.contenders import Case
 
+OURS = ("imagesmith-builds", "imagesmith-rest", "imagesmith-targets")
+
 
 @dataclass(frozen=True)
 class Run:
@@ -120,7 +122,7 @@ _MOST_S = {1: 8.0, 6: 12.0}
 def _time_aims(case: Case, measured: dict[str, Summary]) -> list[Aim]:
     hand, shipped, found = measured.get("by-hand"), measured.get("packer"), []
     where = f"{case.targets} target{'s' if case.targets > 1 else ''}, {case.machines}"
-    for key in ("imagesmith-builds", "imagesmith-targets"):
+    for key in OURS:
         ours = measured.get(key)
         if ours and hand and case.targets in _MOST_S:
             more, most = ours.seconds - hand.seconds, _MOST_S[case.targets]
@@ -134,7 +136,7 @@ def _time_aims(case: Case, measured: dict[str, Summary]) -> list[Aim]:
 
 def _memory_aim(case: Case, measured: dict[str, Summary]) -> list[Aim]:
     theirs = measured.get("packer-tuned")
-    ours = [measured[key] for key in ("imagesmith-builds", "imagesmith-targets") if key in measured]
+    ours = [measured[key] for key in OURS if key in measured]
     if case.targets != 30 or not theirs:
         return []
     return [
@@ -150,7 +152,7 @@ def _memory_aim(case: Case, measured: dict[str, Summary]) -> list[Aim]:
 def _calls_aim(case: Case, measured: dict[str, Summary]) -> list[Aim]:
     """Against the Packer that calls least, which is the one that looks seldom."""
     theirs = [measured[key].calls_each for key in ("packer", "packer-tuned") if key in measured]
-    ours = [measured[key] for key in ("imagesmith-builds", "imagesmith-targets") if key in measured]
+    ours = [measured[key] for key in OURS if key in measured]
     return [
         Aim(
             f"{case.targets} on {case.machines} machines: {each.contender} asks the cloud less often than Packer",

@@ -9,10 +9,26 @@ from dataclasses import asdict
 from pathlib import Path
 
 from bench import packer
-from bench.contenders import ByHand, Case, Contender, ImagesmithBuilds, ImagesmithTargets, Packer, PackerAsShipped
+from bench.contenders import (
+    ByHand,
+    Case,
+    Contender,
+    ImagesmithBuilds,
+    ImagesmithRest,
+    ImagesmithTargets,
+    Packer,
+    PackerAsShipped,
+)
 from bench.figures import Aim, Run, Summary, aims, calls_by_action, summaries
 
-ALL: tuple[type[Contender], ...] = (ByHand, ImagesmithBuilds, ImagesmithTargets, PackerAsShipped, Packer)
+ALL: tuple[type[Contender], ...] = (
+    ByHand,
+    ImagesmithBuilds,
+    ImagesmithRest,
+    ImagesmithTargets,
+    PackerAsShipped,
+    Packer,
+)
 TITLES = {each.key: each.title for each in ALL}
 _HEAD = (
     "| | runs | seconds: median (min–max) | CPU seconds | API calls per target | processes | memory MiB (of it idle) |"
