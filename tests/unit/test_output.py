@@ -66,4 +66,4 @@ def test_of_a_line_written_over_only_the_last_is_emitted_but_all_is_counted():
     lines = OutputLines(emitted.append, offset=0, tail="")
     lines.feed(b"5%\r10%\r100%\r\nnext\r\n")
     assert emitted == ["100%", "next"]
-    assert lines.offset == 20
+    assert lines.offset == 19
