@@ -68,7 +68,7 @@ def worker_patience_s() -> float:
 
     A move costs two to three seconds, a worker one process: short waits stay.
     """
-    return float(os.environ.get("IMAGESMITH_WORKER_PATIENCE") or 20)
+    return float(os.environ.get("IMAGESMITH_WORKER_PATIENCE") or 45)
 
 
 @dataclass(frozen=True)

@@ -116,6 +116,14 @@ class Remote:
                 if process.exit_status is None:
                     raise ConnectionLost(f"{self._login}: the connection broke while the output was read")
 
+    async def wait_lost(self, seconds: float) -> bool:
+        """True as soon as the connection has ended, False if it still stands after so many seconds."""
+        try:
+            await asyncio.wait_for(self._connection.wait_closed(), seconds)
+        except TimeoutError:
+            return False
+        return True
+
     async def _call(self, verb: str, *arguments: str, data: bytes | None = None) -> str:
         with _as_connection_lost(self._login):
             done = await self._connection.run(

@@ -93,7 +93,12 @@ def deployment(sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> It
     """Airflow over the sandbox; everything of it ends with the session."""
     include = tmp_path_factory.mktemp("work") / "include"
     shutil.copytree(settings.PROJECT_ROOT / "include", include)
-    ours = {"IMAGESMITH_INCLUDE": str(include), "IMAGESMITH_AIRFLOW_PORT": str(_free_port())}
+    ours = {
+        "IMAGESMITH_INCLUDE": str(include),
+        "IMAGESMITH_AIRFLOW_PORT": str(_free_port()),
+        # Short, so that scripts of these tests are met in the worker as well as in the triggerer.
+        "IMAGESMITH_WORKER_PATIENCE": "20",
+    }
     running = Deployment(sandbox, {**sandbox.environment, **ours}, include)
     try:
         running.imagesmith("airflow", "up")

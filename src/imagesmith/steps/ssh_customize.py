@@ -222,7 +222,9 @@ async def _stay_with_clean_up(context: TargetContext, remote: Remote) -> None:
         # "absent" on a connection that saw it start: it has removed the build's directory, its last act but power-off.
         if not context.cloud.traits.powers_off and state.state in ("absent", "done"):
             return
-        await context.waits.pause(ENDING_LOOK_S, f"{context.name}: wait for the power-off")
+        if await remote.wait_lost(ENDING_LOOK_S):
+            raise ConnectionLost(f"{context.name}: the machine goes down")
+        await context.waits.pause(0, f"{context.name}: wait for the power-off")
 
 
 async def _cleaned(context: TargetContext) -> bool:

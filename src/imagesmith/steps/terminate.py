@@ -9,7 +9,7 @@ from imagesmith.core import TAG_CLOUD, Resource, ResourceKind, TargetState
 from imagesmith.steps.context import TargetContext
 from imagesmith.waiting import in_thread
 
-DELETE_LOOKS_S = (1, 1, 2, 2, 3)
+DELETE_LOOKS_S = (0.5, 1, 2, 3, 5)
 CANCELLED = "the build was cancelled or this target never got to its end"
 PARTS_OF_AN_IMAGE = (ResourceKind.IMAGE, ResourceKind.SNAPSHOT)
 
