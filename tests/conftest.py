@@ -21,6 +21,8 @@ def _airflow_home() -> Path:
         "load_examples = False\n"
         "[database]\n"
         f"sql_alchemy_conn = sqlite:///{home / 'airflow.db'}\n"
+        "[operators]\n"
+        "default_deferrable = True\n"
         "[logging]\n"
         "logging_level = WARNING\n"
         "[usage_data_collection]\n"

@@ -61,7 +61,10 @@ def test_all_it_makes_bears_the_builds_tags(deployment):
         assert build.build_id in tags["Name"]
 
 
-def test_through_the_triggerer_the_result_is_the_same(deployment, monkeypatch, caplog):
+def test_through_the_triggerer_the_result_is_the_same(deployment, monkeypatch):
+    from triggers import step_trigger
+
+    step_trigger._accounts.clear()
     monkeypatch.setenv("IMAGESMITH_WORKER_PATIENCE", "0")
     deployment.site.settings(boot_s=0.5, script_s=0.5, image_s=0.5)
     deployment.generator()
@@ -71,6 +74,7 @@ def test_through_the_triggerer_the_result_is_the_same(deployment, monkeypatch, c
     assert len(deployment.site.images()) == 1
     assert deployment.site.left() == []
     assert len(deployment.site.instances()) == 1
+    assert len(step_trigger._accounts) == 1, "no step went through a trigger"
 
 
 def test_two_clouds_of_one_account_do_not_meet(deployment):

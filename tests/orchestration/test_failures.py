@@ -22,7 +22,6 @@ def fails(deployment: Any, run: Any, *words: str) -> str:
     for word in words:
         assert word in target.error, target.error
     assert build.error == f"first: failed: {target.error.removeprefix('first: ')}"
-    print(f"\n{target.error}")
     return target.error
 
 

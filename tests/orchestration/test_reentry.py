@@ -6,8 +6,10 @@ The steps run over the memory cloud; the machine is an SSH server in this proces
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import os
+import signal
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
@@ -106,6 +108,7 @@ class Machine:
         self._power_off = power_off
         self._loop = asyncio.new_event_loop()
         self._connections: list[asyncssh.SSHServerConnection] = []
+        self._children: list[asyncio.subprocess.Process] = []
         threading.Thread(target=self._loop.run_forever, daemon=True).start()
         (home / "bin").mkdir(parents=True)
         (home / "bin" / "sudo").write_text(SUDO)
@@ -156,8 +159,10 @@ class Machine:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
+            start_new_session=True,
             env={"HOME": str(self.home), "PATH": f"{self.home / 'bin'}:{os.environ['PATH']}"},
         )
+        self._children.append(local)
         await process.redirect(stdin=local.stdin, stdout=local.stdout, stderr=local.stderr)
         process.exit(await local.wait())
 
@@ -175,6 +180,11 @@ class Machine:
         for task in others:
             task.cancel()
         await asyncio.gather(*others, return_exceptions=True)
+        for child in self._children:
+            if child.returncode is None:
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(child.pid, signal.SIGKILL)
+                await child.wait()
 
     def _abort(self) -> None:
         for connection in self._connections:
