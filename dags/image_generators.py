@@ -76,13 +76,12 @@ def _doc(generator: Generator) -> str:
 
 
 def _dags() -> None:
-    wanted = get_parsing_context().dag_id
-    loaded = load_all(settings.include_dir())
+    # A task parses this file again, and needs its own DAG only.
+    loaded = load_all(settings.include_dir(), only=get_parsing_context().dag_id)
     for finding in loaded.findings:
         log.warning("%s", finding)
     for name, generator in loaded.generators.items():
-        if wanted in (None, name):
-            globals()[name] = generator_dag(generator)
+        globals()[name] = generator_dag(generator)
 
 
 _dags()

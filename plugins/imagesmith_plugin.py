@@ -27,6 +27,7 @@ RUNS_TASKS = ("scheduler", "triggerer", "celery")
 if len(sys.argv) > 1 and sys.argv[1] in RUNS_TASKS:
     for module in TASK_MODULES:
         importlib.import_module(module)
+    importlib.import_module("hooks.ec2_hook").service_models()
 
 
 class ImagesmithPlugin(AirflowPlugin):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 
 from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
@@ -15,6 +15,18 @@ from imagesmith.clouds.ec2_words import Ec2Settings
 from imagesmith.errors import ImagesmithError, SetupError
 
 CONNECTION_TYPES = ("imagesmith_ec2", "aws")
+
+
+@cache
+def service_models() -> Any:
+    """What describes AWS's services to the SDK, read once in a process and its forked children."""
+    from botocore.loaders import create_loader
+
+    loader = create_loader()
+    for service in ("ec2", "sts"):
+        loader.load_service_model(service, "service-2")
+        loader.load_service_model(service, "endpoint-rule-set-1")
+    return loader
 
 
 class Ec2Hook(AwsBaseHook):
@@ -66,7 +78,10 @@ class Ec2Hook(AwsBaseHook):
     @cached_property
     def _session(self) -> Any:
         # One for both clients, so that a role is assumed once.
-        return self.get_session(region_name=self.conn_config.region_name)
+        session = self.get_session(region_name=self.conn_config.region_name)
+        # boto3 has no public way to share the loader; without it each session reads and keeps EC2's 10 MB model again.
+        session._session.register_component("data_loader", service_models())
+        return session
 
     def client(self, service: str) -> Any:
         """A boto3 client of the connection, with the driver's time limits and no retries of its own."""

@@ -39,6 +39,10 @@ class Begin(BaseOperator):
             by=getattr(run, "triggering_user_name", None) or "",
             parameters=dict(context["params"]),
         )
-        build = begin(request, load=lambda: load_all(settings.include_dir()), catalog=this_deployment().catalog)
+        build = begin(
+            request,
+            load=lambda: load_all(settings.include_dir(), only=self.generator),
+            catalog=this_deployment().catalog,
+        )
         self.log.info("build %s of %s %s, until %s", build.build_id, build.generator, build.version, build.deadline)
         return {"build_id": build.build_id, "version": build.version}

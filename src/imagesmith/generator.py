@@ -90,14 +90,16 @@ class Loaded:
     findings: list[Finding]
 
 
-def load_all(include_dir: Path) -> Loaded:
-    """Every generator of the folder; a bad file never hides the others."""
+def load_all(include_dir: Path, *, only: str | None = None) -> Loaded:
+    """Every generator of the folder, or only the one of that name; a bad file never hides the others."""
     read = read_clouds(include_dir)
     generators: dict[str, Generator] = {}
     findings = list(read.findings)
     paths, stray = generator_files(include_dir)
     findings += stray
     for path in paths:
+        if only not in (None, path.stem):
+            continue
         generator, found = load_generator(path, read.clouds, include_dir=include_dir, broken_clouds=read.broken)
         findings += found
         if generator is not None:

@@ -48,9 +48,7 @@ class Daemon:
         self.pid_path = directory / f"{name}.pid"
         self.log_path = directory / f"{name}.log"
 
-    def start(
-        self, argv: Sequence[str], *, env: Mapping[str, str] | None = None, cwd: Path | None = None
-    ) -> int:
+    def start(self, argv: Sequence[str], *, env: Mapping[str, str] | None = None, cwd: Path | None = None) -> int:
         """The pid of the running daemon; starts it unless it runs already.
 
         `env` replaces the whole environment; the log is appended to.

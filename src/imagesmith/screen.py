@@ -61,7 +61,7 @@ class ChangedLines:
         for each in progress.targets:
             self._say(each.cloud, f"{each.cloud}: {_in_words(each)}")
             if each.target.error:
-                self._say(f"{each.cloud} error", f"{each.cloud}: {_first_line(each.target.error)}")
+                self._say(f"{each.cloud} error", _first_line(each.target.error))
 
     def close(self) -> None:
         """Nothing: lines stand as they are."""

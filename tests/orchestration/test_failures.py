@@ -149,3 +149,13 @@ def test_a_deployment_without_a_secret(deployment, monkeypatch):
     assert run.state == "failed"
     assert deployment.site.calls() == {}
     assert "IMAGESMITH_SECRET" not in os.environ
+
+
+def test_two_clouds_of_one_account_never_share_an_image(deployment):
+    deployment.clouds("first", "second")
+    deployment.generator(clouds={"first": {}, "second": {}})
+    run = deployment.run()
+    targets = [deployment.target(run, cloud) for cloud in ("first", "second")]
+    assert run.state == "failed"
+    assert sorted(target.state for target in targets) == ["failed", "successful"]
+    assert "AMI name" in "".join(target.error for target in targets)

@@ -28,6 +28,7 @@ from imagesmith.clouds.ec2_words import (
 )
 from imagesmith.core import (
     TAG_BUILD,
+    TAG_CLOUD,
     Cloud,
     Image,
     ImageQuery,
@@ -182,7 +183,9 @@ class Ec2Cloud(Cloud):
 
     def _adopt_image(self, request: SaveRequest, error: NameTaken) -> str:
         document = self._image_named(request.name)
-        if document is None or tags_of(document).get(TAG_BUILD) != request.build_id:
+        tags = {} if document is None else tags_of(document)
+        # Two clouds of a build may be one account: only this target's own image is adopted.
+        if document is None or (tags.get(TAG_BUILD), tags.get(TAG_CLOUD)) != (request.build_id, self.name):
             raise error
         return str(document["ImageId"])
 

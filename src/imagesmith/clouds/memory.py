@@ -233,7 +233,7 @@ class MemoryCloud(Cloud):
             image = world.named(ResourceKind.IMAGE, request.name)
             if image is None:
                 image = self._save(world, request)
-            elif image.tags.get(TAG_BUILD) != request.build_id:
+            elif (image.tags.get(TAG_BUILD), image.tags.get(TAG_CLOUD)) != (request.build_id, self.name):
                 raise errors.NameTaken(
                     f"{self.name}: an image named {request.name} is there already; "
                     f"choose another image_name of {self.name} in the generator; nothing is overwritten"

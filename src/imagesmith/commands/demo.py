@@ -65,8 +65,8 @@ def _image_shown(image: ImageRecord) -> list[str]:
         f"new image     {image.image_id}  {image.name}  on {image.cloud}",
         f"parent image  {image.source_image_id}",
         f"made by       generator {image.generator}, version {image.version}, build {image.build_id}",
-        "look inside   boot it with any EC2 client; for Amazon's own:",
-        '                eval "$(imagesmith sandbox status | grep ^export)"',
+        "look inside   boot it with any EC2 client; for Amazon's own (apt-get install awscli):",
+        '                eval "$(.venv/bin/imagesmith sandbox status | grep ^export)"',
         "                aws ec2 create-key-pair --key-name look --query KeyMaterial --output text > look.pem",
         "                chmod 600 look.pem",
         f"                aws ec2 run-instances --image-id {image.image_id} --instance-type t3.small --key-name look",
@@ -79,6 +79,7 @@ def _whereabouts(address: Address) -> list[str]:
     password = f". {address.environment_file} && echo $IMAGESMITH_AIRFLOW_PASSWORD"
     return [
         f"Airflow's UI  {address.url}  user {address.username}, password: {password}",
-        "again         make demo        all builds  imagesmith status        all images  imagesmith images",
+        "again         make demo",
+        "more          .venv/bin/imagesmith status   .venv/bin/imagesmith images   .venv/bin/imagesmith --help",
         "end           make down        (what was built stays)",
     ]

@@ -32,10 +32,11 @@ _LATENCY = {
 }
 _RECOVERY = {
     # A task whose worker was killed is missed after eight heartbeats.
-    "SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "40",
+    "SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "60",
     "SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "5",
     "SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "20",
-    "SCHEDULER__SCHEDULER_HEALTH_CHECK_THRESHOLD": "20",
+    # A loaded machine keeps the scheduler from its heartbeat; one that believes itself dead kills what runs.
+    "SCHEDULER__SCHEDULER_HEALTH_CHECK_THRESHOLD": "120",
     # An API server that was just restarted takes up to 6 s over its first answer to a task (default: 5).
     "WORKERS__EXECUTION_API_TIMEOUT": "30",
     # A triggerer that was killed loses its triggers to its successor once it is this long silent.
@@ -45,7 +46,7 @@ _RECOVERY = {
 _SIZE = {
     "CORE__EXECUTOR": "LocalExecutor",
     # Workers are forked all at once; an idle one costs about 4 MiB, and long waits hold none.
-    "CORE__PARALLELISM": "16",
+    "CORE__PARALLELISM": "8",
     "CORE__MAX_ACTIVE_TASKS_PER_DAG": "128",
     "CORE__MAX_ACTIVE_RUNS_PER_DAG": "64",
     "API__WORKERS": "1",

@@ -35,10 +35,11 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 def up() -> dict[str, Any]:
     """A healthy sandbox's own description; starts what does not run yet."""
     places = config.places()
-    base_image.ensure(places.base, announce=lambda text: print(text, flush=True))
     daemon = _daemon()
     health = _health()
-    if health is not None and daemon.running() is None:
+    if health is None:
+        base_image.ensure(places.base, announce=lambda text: print(text, flush=True))
+    elif daemon.running() is None:
         raise SetupError(f"something else answers at {config.endpoint()}; set IMAGESMITH_SANDBOX_PORT")
     source = str(Path(imagesmith.__file__).resolve().parents[1])
     paths = [source, os.environ.get("PYTHONPATH", "")]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from imagesmith.catalog.records import ResourceRecord, TargetRecord
-from imagesmith.core import Instance, InstanceState, LaunchRequest, SourceImage, TargetState
+from imagesmith.core import TAG_CLOUD, Instance, InstanceState, LaunchRequest, SourceImage, TargetState
 from imagesmith.errors import (
     ConnectionLost,
     CredentialsRefused,
@@ -66,7 +66,8 @@ async def _refuse_taken_name(context: TargetContext, row: TargetRecord) -> None:
     taken = await context.waits.call(
         f"{context.name}: look up image {row.image_name}", context.cloud.find_image_named, row.image_name
     )
-    if taken is not None and taken.build_id != context.plan.build_id:
+    ours = (context.plan.build_id, context.name)
+    if taken is not None and (taken.build_id, taken.tags.get(TAG_CLOUD)) != ours:
         raise NameTaken(
             f"{context.name}: an image named {row.image_name} is there already ({taken.id}) and is not overwritten; "
             f"put {{build_id}} into image_name in include/generators/{context.plan.generator}.yaml, or remove it"
