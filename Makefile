@@ -22,7 +22,7 @@ down: ## end both; what was built stays
 
 test: ## the tests that need no virtual machine
 	@tools/setup.sh
-	@$(BIN)/pytest -q $(ARGS)
+	@$(BIN)/pytest -q -n 4 --dist worksteal $(ARGS)
 
 check: ## linters, types, import borders, shell scripts, the compose file
 	@tools/setup.sh check

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from imagesmith.catalog.records import TargetRecord
-from imagesmith.core import Image, ImageState, InstanceState, SaveRequest, TargetState
-from imagesmith.errors import BuildStateError, InstanceLost, SaveFailed
+from imagesmith.core import Image, ImageState, InstanceState, ResourceKind, SaveRequest, TargetState
+from imagesmith.errors import BuildStateError, InstanceLost, NameTaken, SaveFailed
 from imagesmith.steps.context import TargetContext
 from imagesmith.waiting import in_thread
 
@@ -79,9 +79,16 @@ async def _save(context: TargetContext, row: TargetRecord) -> str:
         tags=_image_tags(context, row),
     )
     ledger = context.catalog.ledger(context.plan.build_id, context.name)
-    image_id = await context.waits.call(
-        f"{context.name}: save {request.instance_id} as {request.name}", context.cloud.save, request, ledger
-    )
+    try:
+        image_id = await context.waits.call(
+            f"{context.name}: save {request.instance_id} as {request.name}", context.cloud.save, request, ledger
+        )
+    except NameTaken:
+        # The image of that name is somebody else's: there is nothing of ours for the teardown to look for.
+        await in_thread(
+            context.catalog.abandon_resource, request.build_id, context.name, ResourceKind.IMAGE, request.name
+        )
+        raise
     await in_thread(
         context.catalog.record_image,
         context.plan.build_id,
