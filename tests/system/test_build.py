@@ -100,7 +100,7 @@ class Guest:
         return str(described.get("PublicIpAddress") or "")
 
     def run(self, command: str) -> str:
-        options = ("StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "ConnectTimeout=5")
+        options = ("StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "ConnectTimeout=20")
         argv = [
             "ssh",
             "-q",
