@@ -184,6 +184,7 @@ imagesmith_main() {
   verb=$2 build=$3
   shift 3
   work="$HOME/.imagesmith/$build"
-  mkdir -p "$work"
+  # Only verbs that write make the directory: a late question must not leave one in a machine that was cleaned up.
+  case $verb in put | place | start) mkdir -p "$work" ;; esac
   "verb_$verb" "$@"
 }

@@ -217,6 +217,16 @@ def test_a_stop_signal_leaves_its_mark_while_the_script_goes_on(tmp_path):
     assert asyncio.run(go()).state == "running"
 
 
+def test_a_question_leaves_nothing_behind(tmp_path):
+    async def go():
+        async with machine(tmp_path) as vm, connect(vm.login(), BUILD) as remote:
+            await remote.look()
+            return await remote.status("clean-up.sh")
+
+    assert asyncio.run(go()).state == "absent"
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_an_upload_cut_short_runs_nothing(tmp_path):
     from imagesmith.ssh import _stdin
 
