@@ -12,7 +12,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 _POLL_S = 0.05
-_START_TIME_FIELD = 19  # starttime is field 22 of /proc/PID/stat; counted here from the field after the name
+# Of /proc/PID/stat, counted from the field after the name: pgrp, session and starttime (fields 5, 6 and 22 of proc(5)).
+_GROUP_FIELD = 2
+_SESSION_FIELD = 3
+_START_TIME_FIELD = 19
 
 
 def started_at(pid: int) -> str | None:
@@ -27,6 +30,15 @@ def started_at(pid: int) -> str | None:
 
 def group_members(group: int) -> list[int]:
     """Living processes (zombies left out) of the process group."""
+    return _living(_GROUP_FIELD, group)
+
+
+def session_members(session: int) -> list[int]:
+    """Living processes (zombies left out) of the session, its leader among them."""
+    return _living(_SESSION_FIELD, session)
+
+
+def _living(field: int, value: int) -> list[int]:
     members = []
     for entry in Path("/proc").iterdir():
         if not entry.name.isdigit():
@@ -35,7 +47,7 @@ def group_members(group: int) -> list[int]:
             fields = (entry / "stat").read_text().rpartition(")")[2].split()
         except OSError:
             continue
-        if int(fields[2]) == group and fields[0] not in ("Z", "X"):
+        if int(fields[field]) == value and fields[0] not in ("Z", "X"):
             members.append(int(entry.name))
     return members
 

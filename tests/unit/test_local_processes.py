@@ -18,7 +18,7 @@ from imagesmith.errors import SetupError
 from imagesmith.local import components, health, keeper, ports
 from imagesmith.local.components import COMPONENTS, SCHEDULER, Component
 from imagesmith.local.lock import locked, try_locked
-from imagesmith.processes import Daemon, started_at
+from imagesmith.processes import Daemon, session_members, started_at
 
 # Starts a child in a process group of its own, as Airflow does with a task, and tells both numbers.
 PARENT = """
@@ -46,7 +46,7 @@ def scheduler(tmp_path: Path) -> Iterator[tuple[int, int]]:
     pid = daemon.start([sys.executable, "-S", "-c", PARENT])
     child = int(output(daemon))
     yield pid, child
-    for one in components.session_members(pid):
+    for one in session_members(pid):
         os.kill(one, signal.SIGKILL)
 
 

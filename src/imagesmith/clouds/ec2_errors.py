@@ -148,7 +148,7 @@ def translate(
     code = code_of(error)
     if not code:
         return _translate_local(cloud, tried, error)
-    response: Mapping[str, Mapping[str, object]] = error.response  # type: ignore[attr-defined]
+    response: Mapping[str, Mapping[str, object]] = error.response  # type: ignore[attr-defined]  # a ClientError: it has a code
     status = response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     meaning = (special or {}).get(code) or MEANINGS.get(code)
     if meaning is None:

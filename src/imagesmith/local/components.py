@@ -8,9 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from imagesmith.local.ports import LOOPBACK
-from imagesmith.processes import Daemon, started_at
-
-_SESSION_FIELD = 3  # session is field 6 of /proc/PID/stat; counted here from the field after the name
+from imagesmith.processes import Daemon, session_members, started_at
 
 
 @dataclass(frozen=True)
@@ -75,21 +73,6 @@ def stop(component: Component, run_dir: Path) -> bool:
     # Airflow puts each task into a process group of its own, out of reach of the daemon's.
     _kill(session_members(pid))
     return True
-
-
-def session_members(session: int) -> list[int]:
-    """Living processes of the session, its leader among them."""
-    members = []
-    for entry in Path("/proc").iterdir():
-        if not entry.name.isdigit():
-            continue
-        try:
-            fields = (entry / "stat").read_text().rpartition(")")[2].split()
-        except OSError:
-            continue
-        if int(fields[_SESSION_FIELD]) == session and fields[0] not in ("Z", "X"):
-            members.append(int(entry.name))
-    return members
 
 
 def _left_behind(daemon: Daemon) -> list[int]:
