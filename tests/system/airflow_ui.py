@@ -55,9 +55,12 @@ class AirflowUi:
 
     def lists_dag(self, dag_id: str) -> bool:
         """True if the page of all DAGs has it."""
-        self.page.goto(f"{self.url}/dags?name_pattern={dag_id}")
-        self.page.get_by_role("heading", name=re.compile(r"^\d+ Dags?$")).wait_for()  # "0 dag" while it loads
-        return self.page.get_by_role("link", name=dag_id, exact=True).count() > 0
+        with self.page.expect_response(re.compile(r"/ui/dags\?")) as answer:
+            self.page.goto(f"{self.url}/dags?name_pattern={dag_id}")
+        if dag_id not in answer.value.text():
+            return False
+        self.page.get_by_role("link", name=dag_id, exact=True).first.wait_for()
+        return True
 
     def open_trigger_form(self, dag_id: str) -> Locator:
         """The form of a generator's parameters."""

@@ -173,7 +173,9 @@ def api() -> Iterator[Api]:
 def sleepers(tmp_path: Path) -> Iterator[Path]:
     """All four components as processes that do nothing."""
     for one in COMPONENTS:
-        components.daemon_of(one, tmp_path).start(["/bin/sh", "-c", "echo up; exec sleep 60"])
+        daemon = components.daemon_of(one, tmp_path)
+        daemon.start(["/bin/sh", "-c", "echo up; exec sleep 60"])
+        output(daemon)
     yield tmp_path
     for one in COMPONENTS:
         components.stop(one, tmp_path)
