@@ -33,13 +33,6 @@ verb_look() {
   fi
 }
 
-# put NAME MODE: the call's data becomes the file NAME in the build's directory, whole or not at all.
-verb_put() {
-  base64 -d >"$work/$1.part"
-  chmod "$2" "$work/$1.part"
-  mv "$work/$1.part" "$work/$1"
-}
-
 # place PATH: the call's data becomes the file PATH on the machine, owned by root where we may.
 verb_place() {
   base64 -d >"$work/place.part"
@@ -63,16 +56,27 @@ start_was_cut_off() {
   [ "$(cat "$work/$1.once/boot" 2>/dev/null || boot_id)" = "$(boot_id)" ]
 }
 
-# start NAME AS: run the file NAME detached, once however often this is called; AS is `user` or `root`.
-# The call's data is its environment, as shell assignments. Prints `started` or `already`.
-verb_start() {
-  if ! mkdir "$work/$1.once" 2>/dev/null && ! start_was_cut_off "$1"; then
-    echo already
-    return
-  fi
+# run NAME AS OFFSET: run a script detached, once however often this is called, and give its output from byte OFFSET on,
+# as it comes, until it ends; AS is `user` or `root`. The call's data is base64 once more: one line of its environment, as
+# shell assignments, then the script. Exits 66 if it could not be started, 67 if output was read before (OFFSET) and now
+# the script's files are gone: it must not run a second time.
+verb_run() {
+  if [ "$3" -gt 0 ] && [ ! -d "$work/$1.once" ]; then exit 67; fi
+  trap 'exit 66' EXIT
+  base64 -d | start "$1" "$2"
+  trap - EXIT
+  follow "$1" "$3"
+}
+
+# Start what stdin holds, unless it was started before.
+start() {
+  if ! mkdir "$work/$1.once" 2>/dev/null && ! start_was_cut_off "$1"; then return; fi
   boot_id >"$work/$1.once/boot"
   env_file="$(memory_dir)/imagesmith-$build-$1.env"
-  base64 -d >"$env_file"
+  IFS= read -r environment
+  echo "$environment" | base64 -d >"$env_file"
+  base64 -d >"$work/$1"
+  chmod 0700 "$work/$1"
   cat >"$work/run" <<'RUN'
 #!/bin/sh
 # Runs one file with its output and exit code kept; a shutdown that stops it leaves a mark.
@@ -108,7 +112,6 @@ RUN
   else
     "$detach" sh "$work/run" "$work" "$1" "$env_file" </dev/null >/dev/null 2>&1 &
   fi
-  echo started
 }
 
 process_runs() { [ -d "/proc/$1" ] || kill -0 "$1" 2>/dev/null; }
@@ -152,8 +155,8 @@ verb_status() {
   fi
 }
 
-# follow NAME OFFSET: the output from byte OFFSET on, as it comes, until the script ends.
-verb_follow() {
+# The output from byte OFFSET on.
+follow() {
   tries=0
   while [ ! -e "$work/$1.pid" ] && [ ! -e "$work/$1.rc" ] && [ "$tries" -lt 25 ]; do
     tries=$((tries + 1))
@@ -185,6 +188,6 @@ imagesmith_main() {
   shift 3
   work="$HOME/.imagesmith/$build"
   # Only verbs that write make the directory: a late question must not leave one in a machine that was cleaned up.
-  case $verb in put | place | start) mkdir -p "$work" ;; esac
+  case $verb in place | run) mkdir -p "$work" ;; esac
   "verb_$verb" "$@"
 }

@@ -66,9 +66,9 @@ def secret_text() -> str:
 def worker_patience_s() -> float:
     """How long a step waits in its worker before it goes to the triggerer (`IMAGESMITH_WORKER_PATIENCE`).
 
-    A move costs two to three seconds, a worker one process: short waits stay.
+    A move costs two to three seconds and a worker is one process: most scripts end where they began.
     """
-    return float(os.environ.get("IMAGESMITH_WORKER_PATIENCE") or 45)
+    return float(os.environ.get("IMAGESMITH_WORKER_PATIENCE") or 90)
 
 
 @dataclass(frozen=True)

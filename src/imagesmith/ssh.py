@@ -29,6 +29,10 @@ READ_BYTES = 65_536
 # A booting instance may accept and say nothing (a port forwarder does it for it); who waits for it asks again soon.
 BANNER_TIMEOUT_S = 3.0
 
+# Exit statuses of the verb `run`.
+_NOT_STARTED = 66
+_VANISHED = 67
+
 # Its lines about every connection and channel would drown the script's output in the task log.
 logging.getLogger("asyncssh").setLevel(logging.WARNING)
 
@@ -39,6 +43,10 @@ class KeyRefused(ConnectionLost):
 
 class RemoteFailure(ImagesmithError):
     """A verb of `remote.sh` failed on the instance; the message holds what it printed."""
+
+
+class ScriptVanished(ImagesmithError):
+    """A script that had begun, and of which the machine knows nothing any more."""
 
 
 @dataclass(frozen=True)
@@ -81,33 +89,31 @@ class Remote:
 
     async def look(self) -> dict[str, str]:
         """What the machine is like: `boot`, `root` (yes/no), `cloud_init` (absent, running, done, error)."""
-        return _pairs(await self._call("look"))
-
-    async def put(self, name: str, content: bytes, *, mode: str = "0700") -> None:
-        """Write the build's file `name`, whole or not at all."""
-        await self._call("put", name, mode, data=content)
+        return await self._ask("look", last="cloud_init")
 
     async def place(self, path: str, content: bytes) -> None:
         """Write the machine's file `path` (absolute), root's where we may become root."""
         await self._call("place", path, data=content)
 
-    async def start(self, name: str, *, environment: dict[str, str], as_root: bool = False) -> None:
-        """Run the file `name` detached; a second call finds it started and does nothing."""
-        await self._call("start", name, "root" if as_root else "user", data=_assignments(environment))
-
     async def status(self, name: str) -> RunState:
         """What became of the file `name` that was started."""
-        pairs = _pairs(await self._call("status", name))
+        pairs = await self._ask("status", name, last="state")
         rc = pairs.get("rc")
         return RunState(state=pairs["state"], size=int(pairs["size"]), rc=int(rc) if rc else None)
 
-    async def follow(self, name: str, offset: int) -> AsyncGenerator[bytes, None]:
-        """The output of `name` from byte `offset` on, as it comes, until it ends; raises ConnectionLost."""
+    async def run(
+        self, name: str, script: bytes, *, environment: dict[str, str], as_root: bool = False, offset: int = 0
+    ) -> AsyncGenerator[bytes, None]:
+        """Run the script detached, once however often this is called; its output from byte `offset` on until it ends.
+
+        Raises ConnectionLost, RemoteFailure if it could not be started, and ScriptVanished if output was read before
+        (`offset`) and the machine knows nothing of the script now.
+        """
+        command = self._command("run", name, "root" if as_root else "user", str(offset))
+        data = b"\n".join(base64.b64encode(part) for part in (_assignments(environment), script))
         with _as_connection_lost(self._login):
-            async with self._connection.create_process(
-                self._command("follow", name, str(offset)), encoding=None
-            ) as process:
-                process.stdin.write(_stdin(None))
+            async with self._connection.create_process(command, encoding=None) as process:
+                process.stdin.write(_stdin(data))
                 process.stdin.write_eof()
                 while chunk := await process.stdout.read(READ_BYTES):
                     yield chunk
@@ -115,6 +121,10 @@ class Remote:
                     await process.wait_closed()
                 if process.exit_status is None:
                     raise ConnectionLost(f"{self._login}: the connection broke while the output was read")
+                if process.exit_status == _VANISHED:
+                    raise ScriptVanished(f"{self._login}: the files of {name} are gone")
+                if process.exit_status == _NOT_STARTED:
+                    raise RemoteFailure(f"{self._login}: {name} did not start: {_text(await process.stderr.read())}")
 
     async def wait_lost(self, seconds: float) -> bool:
         """True as soon as the connection has ended, False if it still stands after so many seconds."""
@@ -123,6 +133,13 @@ class Remote:
         except TimeoutError:
             return False
         return True
+
+    async def _ask(self, verb: str, *arguments: str, last: str) -> dict[str, str]:
+        """The verb's KEY=VALUE lines; without the `last` of them the machine went down over its answer."""
+        pairs = _pairs(await self._call(verb, *arguments))
+        if last not in pairs:
+            raise ConnectionLost(f"{self._login}: the answer to {verb} was cut short")
+        return pairs
 
     async def _call(self, verb: str, *arguments: str, data: bytes | None = None) -> str:
         with _as_connection_lost(self._login):

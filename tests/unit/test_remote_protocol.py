@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import shutil
 import subprocess
 import time
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 
 from imagesmith.errors import ConnectionLost, HostKeyMismatch
 from imagesmith.keys import derive
-from imagesmith.ssh import KeyRefused, Login, RemoteFailure, connect
+from imagesmith.ssh import KeyRefused, Login, RemoteFailure, ScriptVanished, connect
 
 # The server's own redirection leaves a queue behind when a connection is cut on purpose.
 pytestmark = pytest.mark.filterwarnings("ignore:coroutine 'Queue.join':RuntimeWarning")
@@ -30,6 +31,7 @@ class Machine:
         self.login_key = derive(SECRET, build_id=BUILD, cloud="c", attempt=1, purpose="login")
         self.host_key = derive(SECRET, build_id=BUILD, cloud="c", attempt=1, purpose="host")
         self.connections: list[asyncssh.SSHServerConnection] = []
+        self.answer_with = ""
 
     async def start(self) -> None:
         machine = self
@@ -52,7 +54,7 @@ class Machine:
 
     async def _run(self, process: "asyncssh.SSHServerProcess[bytes]") -> None:
         local = await asyncio.create_subprocess_shell(
-            process.command or "",
+            self.answer_with or process.command or "",
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -87,8 +89,10 @@ async def machine(home: Path):
         made.server.close()
 
 
-async def followed(remote, name: str, offset: int = 0) -> bytes:
-    return b"".join([chunk async for chunk in remote.follow(name, offset)])
+async def ran(remote, script: bytes = b"", *, environment: dict[str, str] | None = None, offset: int = 0) -> bytes:
+    """The whole output of script-0, which runs only the first time."""
+    stream = remote.run("script-0", script, environment=environment or {}, offset=offset)
+    return b"".join([chunk async for chunk in stream])
 
 
 async def ended(remote, name: str):
@@ -103,9 +107,8 @@ async def ended(remote, name: str):
 def test_a_script_runs_detached_with_its_output_exit_code_and_environment(tmp_path):
     async def go():
         async with machine(tmp_path) as vm, connect(vm.login(), BUILD) as remote:
-            await remote.put("script-0", b'#!/bin/sh\necho "<$extra>"; umask; echo to-stderr >&2; exit 3\n')
-            await remote.start("script-0", environment={"extra": "a 'quoted' $HOME\nand a line; `date`"})
-            output = await followed(remote, "script-0")
+            script = b'#!/bin/sh\necho "<$extra>"; umask; echo to-stderr >&2; exit 3\n'
+            output = await ran(remote, script, environment={"extra": "a 'quoted' $HOME\nand a line; `date`"})
             return output, await ended(remote, "script-0")
 
     output, state = asyncio.run(go())
@@ -116,9 +119,7 @@ def test_a_script_runs_detached_with_its_output_exit_code_and_environment(tmp_pa
 def test_the_environment_is_gone_from_memory_and_disk_once_the_script_runs(tmp_path):
     async def go():
         async with machine(tmp_path) as vm, connect(vm.login(), BUILD) as remote:
-            await remote.put("script-0", b"#!/bin/sh\necho $secret\n")
-            await remote.start("script-0", environment={"secret": "hunter2"})
-            await followed(remote, "script-0")
+            await ran(remote, b"#!/bin/sh\necho $secret\n", environment={"secret": "hunter2"})
             return vm
 
     vm = asyncio.run(go())
@@ -130,26 +131,45 @@ def test_the_environment_is_gone_from_memory_and_disk_once_the_script_runs(tmp_p
 def test_starting_twice_runs_once(tmp_path):
     async def go():
         async with machine(tmp_path) as vm, connect(vm.login(), BUILD) as remote:
-            await remote.put("script-0", f"#!/bin/sh\necho ran >>{tmp_path}/count\n".encode())
-            for _ in range(3):
-                await remote.start("script-0", environment={})
-            await ended(remote, "script-0")
+            script = f"#!/bin/sh\necho ran >>{tmp_path}/count; echo said\n".encode()
+            return [await ran(remote, script) for _ in range(3)]
 
-    asyncio.run(go())
+    assert asyncio.run(go()) == [b"said\n"] * 3
     assert (tmp_path / "count").read_text() == "ran\n"
 
 
 def test_a_start_cut_off_before_its_process_is_made_good(tmp_path):
     async def go():
         async with machine(tmp_path) as vm, connect(vm.login(), BUILD) as remote:
-            await remote.put("script-0", b"#!/bin/sh\necho ran\n")
             mark = vm.work / "script-0.once"
-            mark.mkdir()
+            mark.mkdir(parents=True)
+            (vm.work / "script-0").write_text("#!/bin/sh\necho half of")
             (mark / "boot").write_text(Path("/proc/sys/kernel/random/boot_id").read_text())
-            await remote.start("script-0", environment={})
-            return await followed(remote, "script-0")
+            return await ran(remote, b"#!/bin/sh\necho ran\n")
 
     assert asyncio.run(go()) == b"ran\n"
+
+
+def test_a_script_whose_files_are_gone_does_not_run_again(tmp_path):
+    async def go():
+        async with machine(tmp_path) as vm, connect(vm.login(), BUILD) as remote:
+            await ran(remote, b"#!/bin/sh\necho ran\n")
+            shutil.rmtree(vm.work)
+            await ran(remote, b"#!/bin/sh\necho again\n", offset=4)
+
+    with pytest.raises(ScriptVanished, match="script-0"):
+        asyncio.run(go())
+
+
+def test_a_script_that_cannot_be_written_does_not_start(tmp_path):
+    async def go():
+        async with machine(tmp_path) as vm, connect(vm.login(), BUILD) as remote:
+            (vm.work / "script-0").mkdir(parents=True)
+            await ran(remote, b"#!/bin/sh\necho ran\n")
+
+    with pytest.raises(RemoteFailure, match="script-0 did not start: .*[Ii]s a directory|cannot create"):
+        asyncio.run(go())
+    assert not (tmp_path / ".imagesmith" / BUILD / "script-0.pid").exists()
 
 
 def test_output_goes_on_at_the_offset_after_a_lost_connection(tmp_path):
@@ -160,14 +180,12 @@ def test_output_goes_on_at_the_offset_after_a_lost_connection(tmp_path):
             first = b""
             with pytest.raises(ConnectionLost):
                 async with connect(vm.login(), BUILD) as remote:
-                    await remote.put("script-0", script)
-                    await remote.start("script-0", environment={})
-                    async for chunk in remote.follow("script-0", 0):
+                    async for chunk in remote.run("script-0", script, environment={}):
                         first += chunk
                         vm.drop()
             (tmp_path / "go").touch()
             async with connect(vm.login(), BUILD) as remote:
-                second = await followed(remote, "script-0", len(first))
+                second = await ran(remote, offset=len(first))
                 return first, second, await ended(remote, "script-0")
 
     first, second, state = asyncio.run(go())
@@ -177,8 +195,7 @@ def test_output_goes_on_at_the_offset_after_a_lost_connection(tmp_path):
 def test_a_script_killed_without_an_exit_code_is_lost(tmp_path):
     async def go():
         async with machine(tmp_path) as vm, connect(vm.login(), BUILD) as remote:
-            await remote.put("script-0", b"#!/bin/sh\necho on\nkill -9 $PPID\nsleep 0.1\n")
-            await remote.start("script-0", environment={})
+            await ran(remote, b"#!/bin/sh\necho on\nkill -9 $PPID\nsleep 0.1\n")
             return await ended(remote, "script-0")
 
     assert asyncio.run(go()).state == "lost"
@@ -188,9 +205,7 @@ def test_a_script_killed_without_an_exit_code_is_lost(tmp_path):
 def test_a_reboot_is_told_from_a_crash_by_the_mark_of_an_orderly_stop(tmp_path, marked, state):
     async def go():
         async with machine(tmp_path) as vm, connect(vm.login(), BUILD) as remote:
-            await remote.put("script-0", b"#!/bin/sh\nsleep 0.1\n")
-            await remote.start("script-0", environment={})
-            await ended(remote, "script-0")
+            await ran(remote, b"#!/bin/sh\nsleep 0.1\n")
             (vm.work / "script-0.rc").unlink()
             (vm.work / "script-0.boot").write_text("an-earlier-boot\n")
             if marked:
@@ -203,14 +218,13 @@ def test_a_reboot_is_told_from_a_crash_by_the_mark_of_an_orderly_stop(tmp_path, 
 def test_a_stop_signal_leaves_its_mark_while_the_script_goes_on(tmp_path):
     async def go():
         async with machine(tmp_path) as vm, connect(vm.login(), BUILD) as remote:
-            await remote.put("script-0", b"#!/bin/sh\necho on\nwhile [ ! -e go ]; do sleep 0.05; done\nexit 143\n")
-            await remote.start("script-0", environment={})
+            script = b"#!/bin/sh\necho on\nwhile [ ! -e go ]; do sleep 0.05; done\nexit 143\n"
+            running = asyncio.create_task(ran(remote, script))
             while not (vm.work / "script-0.pid").exists():
                 await asyncio.sleep(0.02)
             os.kill(int((vm.work / "script-0.pid").read_text()), 15)
             (tmp_path / "go").touch()
-            while not (vm.work / "script-0.rc").exists():
-                await asyncio.sleep(0.02)
+            assert await running == b"on\n"
             return await remote.status("script-0")
 
     # Ended by a stop in this very boot: the machine is on its way down, so it still counts as running.
@@ -227,14 +241,26 @@ def test_a_question_leaves_nothing_behind(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_an_answer_cut_short_is_a_lost_connection(tmp_path):
+    async def go():
+        async with machine(tmp_path) as vm, connect(vm.login(), BUILD) as remote:
+            vm.answer_with = "echo boot=1"
+            with pytest.raises(ConnectionLost, match="cut short"):
+                await remote.status("script-0")
+            with pytest.raises(ConnectionLost, match="cut short"):
+                await remote.look()
+
+    asyncio.run(go())
+
+
 def test_an_upload_cut_short_runs_nothing(tmp_path):
     from imagesmith.ssh import _stdin
 
     text = _stdin(b"content")
     for cut in (len(text) - 3, len(text) - 20, len(text) // 2):
-        command = ["sh", "-s", "--", "imagesmith", "put", BUILD, "x", "0600"]
+        command = ["sh", "-s", "--", "imagesmith", "place", BUILD, f"{tmp_path}/x"]
         subprocess.run(command, input=text[:cut], env={"HOME": str(tmp_path), "PATH": os.environ["PATH"]}, check=False)
-    assert not (tmp_path / ".imagesmith" / BUILD / "x").exists()
+    assert not (tmp_path / "x").exists()
 
 
 def test_another_host_key_is_refused(tmp_path):

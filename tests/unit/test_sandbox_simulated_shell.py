@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import time
 
 import pytest
 
@@ -32,6 +33,11 @@ def ask(machine: SimulatedMachine, verb: str, *arguments: str, data: bytes = b""
     return stdout.decode(), status
 
 
+def sent(script: bytes, environment: bytes = b"") -> bytes:
+    """The data of the verb `run`."""
+    return base64.b64encode(environment) + b"\n" + base64.b64encode(script)
+
+
 @pytest.mark.parametrize(
     ("command", "expected"),
     [
@@ -49,27 +55,25 @@ def test_which_commands_run_an_upload(command: str, *, expected: bool) -> None:
 
 def test_a_script_runs_once_and_takes_its_time(machine: SimulatedMachine) -> None:
     assert ask(machine, "status", "script-0")[0].endswith("state=absent\n")
-    assert ask(machine, "put", "script-0", "0700", data=b"#!/bin/sh\n# sandbox: print hello\n") == ("", 0)
-    assert ask(machine, "start", "script-0", "user") == ("started\n", 0)
-    assert ask(machine, "start", "script-0", "user") == ("already\n", 0)
-    assert "state=running" in ask(machine, "status", "script-0")[0]
-    assert ask(machine, "follow", "script-0", "2") == ("llo\n", 0)
+    began = time.monotonic()
+    data = sent(b"#!/bin/sh\n# sandbox: print hello\n")
+    assert ask(machine, "run", "script-0", "user", "0", data=data) == ("hello\n", 0)
+    assert time.monotonic() - began >= 0.05
+    assert ask(machine, "run", "script-0", "user", "2", data=sent(b"# sandbox: exit 3\n")) == ("llo\n", 0)
     assert ask(machine, "status", "script-0")[0].endswith("size=6\nrc=0\nstate=done\n")
 
 
 def test_a_script_says_how_it_ends(machine: SimulatedMachine) -> None:
-    ask(machine, "put", "bad", "0700", data=b"# sandbox: take 0\n# sandbox: exit 3\n")
-    ask(machine, "start", "bad", "user")
+    ask(machine, "run", "bad", "user", "0", data=sent(b"# sandbox: take 0\n# sandbox: exit 3\n"))
     assert "rc=3\nstate=done" in ask(machine, "status", "bad")[0]
 
 
-def test_starting_what_was_not_put_fails(machine: SimulatedMachine) -> None:
-    assert ask(machine, "start", "none", "user")[1] == 1
+def test_going_on_with_what_never_ran_fails(machine: SimulatedMachine) -> None:
+    assert ask(machine, "run", "none", "user", "5", data=sent(b"")) == ("", 67)
 
 
 def test_the_clean_up_presses_the_power_button(machine: SimulatedMachine, pressed: list[str]) -> None:
-    ask(machine, "put", "clean-up.sh", "0700", data=b"#!/bin/sh\n")
-    ask(machine, "start", "clean-up.sh", "root", data=b"IMAGESMITH_POWER_OFF=yes\n")
+    ask(machine, "run", "clean-up.sh", "root", "0", data=sent(b"#!/bin/sh\n", b"IMAGESMITH_POWER_OFF=yes\n"))
     assert pressed == ["off"]
 
 

@@ -96,30 +96,26 @@ async def _look(machine: SimulatedMachine, arguments: list[str], data: bytes) ->
     return f"boot={machine.boot_id}\nroot=yes\ncloud_init=done\n".encode(), 0
 
 
-async def _put(machine: SimulatedMachine, arguments: list[str], data: bytes) -> Answer:
-    build, name, _mode = arguments
-    machine.memory[f"file {build} {name}"] = data
-    return b"", 0
-
-
 async def _place(machine: SimulatedMachine, arguments: list[str], data: bytes) -> Answer:
     machine.memory[f"placed {arguments[1]}"] = data
     return b"", 0
 
 
-async def _start(machine: SimulatedMachine, arguments: list[str], data: bytes) -> Answer:
-    build, name, _user = arguments
-    if f"run {build} {name}" in machine.memory:
-        return b"already\n", 0
-    script = machine.memory.get(f"file {build} {name}")
-    if script is None:
-        return f"no file {name}\n".encode(), 1
-    last_act = b"IMAGESMITH_POWER_OFF=yes" in data
-    run = _pretended(script, duration_s=0.0 if last_act else machine.timings.script_s)
-    machine.memory[f"run {build} {name}"] = run
-    if last_act:
-        machine.press_power_button()
-    return b"started\n", 0
+async def _run(machine: SimulatedMachine, arguments: list[str], data: bytes) -> Answer:
+    build, name, _user, offset = arguments
+    key = f"run {build} {name}"
+    run: _Run | None = machine.memory.get(key)
+    if run is None and int(offset):
+        return b"", 67
+    if run is None:
+        environment, script = (base64.b64decode(part) for part in data.split(b"\n", 1))
+        last_act = b"IMAGESMITH_POWER_OFF=yes" in environment
+        run = _pretended(script, duration_s=0.0 if last_act else machine.timings.script_s)
+        machine.memory[key] = run
+        if last_act:
+            machine.press_power_button()
+    await asyncio.sleep(max(0.0, run.ends_at - time.monotonic()))
+    return run.output[int(offset) :], 0
 
 
 def _pretended(script: bytes, *, duration_s: float) -> _Run:
@@ -143,22 +139,11 @@ async def _status(machine: SimulatedMachine, arguments: list[str], data: bytes) 
     return f"boot={machine.boot_id}\nsize={len(run.output)}\n{state}\n".encode(), 0
 
 
-async def _follow(machine: SimulatedMachine, arguments: list[str], data: bytes) -> Answer:
-    build, name, offset = arguments
-    run: _Run | None = machine.memory.get(f"run {build} {name}")
-    if run is None:
-        return b"", 1
-    await asyncio.sleep(max(0.0, run.ends_at - time.monotonic()))
-    return run.output[int(offset) :], 0
-
-
 VERBS: dict[str, Verb] = {
     "look": _look,
-    "put": _put,
     "place": _place,
-    "start": _start,
+    "run": _run,
     "status": _status,
-    "follow": _follow,
 }
 
 

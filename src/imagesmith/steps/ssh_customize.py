@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from datetime import UTC, datetime
 
 from imagesmith import settings
@@ -25,7 +25,7 @@ from imagesmith.errors import (
     TimeLimitExceeded,
 )
 from imagesmith.plan import PlannedScript
-from imagesmith.ssh import KeyRefused, Remote, RunState, connect
+from imagesmith.ssh import KeyRefused, Remote, RunState, ScriptVanished, connect
 from imagesmith.steps.context import TargetContext
 from imagesmith.steps.output import OutputLines
 from imagesmith.waiting import StillWaiting, in_thread
@@ -39,7 +39,7 @@ ALIVE_LOOK_EVERY = 5
 CLOUD_INIT_LOOK_S = 2.0
 # How often the read offset is written to the catalog: what a killed process may emit a second time.
 SAVE_OFFSET_S = 1.0
-STOPPED_LOOKS_S = (1, 1, 2)
+STOPPED_LOOKS_S = (0.5, 1, 2)
 ENDING_LOOK_S = 1.0
 
 
@@ -69,8 +69,8 @@ async def _work(context: TargetContext, remote: Remote) -> None:
     """Everything that is left to do on the instance, over one connection."""
     row = await context.row()
     if not row.cleanup_started_at:
-        await _ready(context, remote)
         if row.script_index == 0 and row.output_offset == 0:
+            await _ready(context, remote)
             await _place_files(context, remote)
         for index in range(row.script_index, len(context.plan.scripts)):
             await _run_script(context, remote, index)
@@ -101,15 +101,7 @@ async def _place_files(context: TargetContext, remote: Remote) -> None:
 
 async def _run_script(context: TargetContext, remote: Remote, index: int) -> None:
     script = context.plan.scripts[index]
-    file_name = f"script-{index}"
-    state = await remote.status(file_name)
-    if state.state == "absent":
-        await _refuse_lost_start(context, script)
-        await remote.put(file_name, script.text.encode())
-        context.emit(f"{context.name}: {script.name} starts")
-    # A start that was cut off is made good, one that happened is left alone: `remote.sh` knows which.
-    await remote.start(file_name, environment=context.plan.environment(context.name))
-    state = await _follow(context, remote, file_name, script)
+    state = await _follow(context, remote, f"script-{index}", script)
     _judge(context, script, state, (await context.row()).output_tail)
     if state.state == "rebooted":
         context.emit(f"{context.name}: {script.name} restarted the machine, which is fine")
@@ -117,23 +109,21 @@ async def _run_script(context: TargetContext, remote: Remote, index: int) -> Non
     context.emit(f"{context.name}: {script.name} ended well")
 
 
-async def _refuse_lost_start(context: TargetContext, script: PlannedScript) -> None:
-    """A script that had begun and of which the machine knows nothing must not run a second time."""
-    if (await context.row()).output_offset > 0:
-        raise ScriptError(
-            f"{context.name}: {script.name} had started, but its files on the instance are gone; does it remove "
-            "or replace the SSH user's home directory?"
-        )
-
-
 async def _follow(context: TargetContext, remote: Remote, file_name: str, script: PlannedScript) -> RunState:
-    """Emit the script's output until it ends; what became of it."""
+    """Start the script unless it runs or ran, and emit its output until it ends; what became of it."""
     row = await context.row()
+    if row.output_offset == 0:
+        context.emit(f"{context.name}: {script.name} starts")
     lines = OutputLines(context.emit, offset=row.output_offset, tail=row.output_tail)
     what = f"{context.name}: run {script.name}"
     while True:
         try:
-            await _stream(context, remote, file_name, lines=lines, what=what)
+            await _stream(context, remote, file_name, script, lines=lines, what=what)
+        except ScriptVanished as error:
+            raise ScriptError(
+                f"{context.name}: {script.name} had started, but its files on the instance are gone; does it remove "
+                "or replace the SSH user's home directory?"
+            ) from error
         except TimeLimitExceeded as error:
             lines.flush()  # a question that nobody answers has no line end
             last = lines.tail[-1000:].strip() or "(nothing)"
@@ -149,12 +139,16 @@ async def _follow(context: TargetContext, remote: Remote, file_name: str, script
         await context.waits.pause(ENDING_LOOK_S, what)
 
 
-async def _stream(context: TargetContext, remote: Remote, file_name: str, *, lines: OutputLines, what: str) -> None:
+async def _stream(
+    context: TargetContext, remote: Remote, file_name: str, script: PlannedScript, *, lines: OutputLines, what: str
+) -> None:
     """Feed the output to `lines` until the stream ends; StillWaiting and TimeLimitExceeded find the offset saved."""
-    start = lines.offset
     saved_at = asyncio.get_running_loop().time()
+    output = remote.run(
+        file_name, script.text.encode(), environment=context.plan.environment(context.name), offset=lines.offset
+    )
     try:
-        async with contextlib.aclosing(remote.follow(file_name, start)) as stream:
+        async with contextlib.aclosing(output) as stream:
             while (chunk := await _next_chunk(context, stream, what)) is not None:
                 lines.feed(chunk)
                 if asyncio.get_running_loop().time() - saved_at > SAVE_OFFSET_S:
@@ -197,19 +191,17 @@ async def _clean_up(context: TargetContext, remote: Remote) -> None:
     if not row.cleanup_started_at:
         await context.update(cleanup_started_at=datetime.now(UTC))
         context.emit(f"{context.name}: clean-up starts")
-    if (await remote.status(CLEAN_UP)).state == "absent":
-        await remote.put(CLEAN_UP, (settings.include_dir() / "scripts" / CLEAN_UP).read_bytes())
     environment = {
         "IMAGESMITH_PUBLIC_KEY": context.key("login", row.attempt).public,
         "IMAGESMITH_POWER_OFF": "yes" if context.cloud.traits.powers_off else "no",
     }
-    await remote.start(CLEAN_UP, environment=environment, as_root=True)
-    await _stay_with_clean_up(context, remote)
+    script = (settings.include_dir() / "scripts" / CLEAN_UP).read_bytes()
+    await _stay_with_clean_up(context, remote, remote.run(CLEAN_UP, script, environment=environment, as_root=True))
 
 
-async def _stay_with_clean_up(context: TargetContext, remote: Remote) -> None:
+async def _stay_with_clean_up(context: TargetContext, remote: Remote, output: AsyncGenerator[bytes, None]) -> None:
     said = b""
-    async with contextlib.aclosing(remote.follow(CLEAN_UP, 0)) as stream:
+    async with contextlib.aclosing(output) as stream:
         while (chunk := await _next_chunk(context, stream, f"{context.name}: clean up")) is not None:
             said = (said + chunk)[-4_000:]
     while True:
