@@ -57,10 +57,14 @@ forget_key() {
   done
 }
 
+# The environment of a script whose start was cut off.
+forget_environments() { rm -f /dev/shm/imagesmith-*.env; }
+
 forget_packages
 forget_identity
 forget_people
 forget_logs
+forget_environments
 forget_key
 rm -rf "$IMAGESMITH_WORK"
 rmdir "$(dirname "$IMAGESMITH_WORK")" 2>/dev/null || true

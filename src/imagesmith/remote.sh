@@ -56,26 +56,28 @@ start_was_cut_off() {
   [ "$(cat "$work/$1.once/boot" 2>/dev/null || boot_id)" = "$(boot_id)" ]
 }
 
-# run NAME AS OFFSET: run a script detached, once however often this is called, and give its output from byte OFFSET on,
+# run NAME AS SIZE OFFSET: run a script detached, once however often this is called, and give its output from byte OFFSET on,
 # as it comes, until it ends; AS is `user` or `root`. The call's data is base64 once more: one line of its environment, as
-# shell assignments, then the script. Exits 66 if it could not be started, 67 if output was read before (OFFSET) and now
+# shell assignments, then the script of SIZE bytes. Exits 66 if it could not be started, 67 if output was read before (OFFSET) and now
 # the script's files are gone: it must not run a second time.
 verb_run() {
-  if [ "$3" -gt 0 ] && [ ! -d "$work/$1.once" ]; then exit 67; fi
+  if [ "$4" -gt 0 ] && [ ! -d "$work/$1.once" ]; then exit 67; fi
   trap 'exit 66' EXIT
-  base64 -d | start "$1" "$2"
+  base64 -d | start "$1" "$2" "$3"
   trap - EXIT
-  follow "$1" "$3"
+  follow "$1" "$4"
 }
 
 # Start what stdin holds, unless it was started before.
 start() {
   if ! mkdir "$work/$1.once" 2>/dev/null && ! start_was_cut_off "$1"; then return; fi
   boot_id >"$work/$1.once/boot"
-  env_file="$(memory_dir)/imagesmith-$build-$1.env"
+  env_file="$(memory_dir)/imagesmith-$build-$1-$$.env"
+  trap 'rm -f "$env_file"' EXIT
   IFS= read -r environment
   echo "$environment" | base64 -d >"$env_file"
   base64 -d >"$work/$1"
+  if [ "$(($(wc -c <"$work/$1")))" -ne "$3" ]; then echo "$1 did not come whole" >&2; return 1; fi
   chmod 0700 "$work/$1"
   cat >"$work/run" <<'RUN'
 #!/bin/sh
@@ -112,6 +114,7 @@ RUN
   else
     "$detach" sh "$work/run" "$work" "$1" "$env_file" </dev/null >/dev/null 2>&1 &
   fi
+  trap - EXIT
 }
 
 process_runs() { [ -d "/proc/$1" ] || kill -0 "$1" 2>/dev/null; }

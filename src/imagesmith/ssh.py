@@ -109,7 +109,7 @@ class Remote:
         Raises ConnectionLost, RemoteFailure if it could not be started, and ScriptVanished if output was read before
         (`offset`) and the machine knows nothing of the script now.
         """
-        command = self._command("run", name, "root" if as_root else "user", str(offset))
+        command = self._command("run", name, "root" if as_root else "user", str(len(script)), str(offset))
         data = b"\n".join(base64.b64encode(part) for part in (_assignments(environment), script))
         with _as_connection_lost(self._login):
             async with self._connection.create_process(command, encoding=None) as process:

@@ -45,7 +45,7 @@ from imagesmith.waiting import SharedLooks
 pytestmark = pytest.mark.filterwarnings("ignore:coroutine 'Queue.join':RuntimeWarning")
 
 SECRET = b"s" * 32
-BUILD = "20260101-000000-abcdef"
+BUILD = f"20260101-000000-{os.getpid():06x}"  # of its own: tests side by side share /dev/shm
 CLOUD = "memory1"
 SCRIPT = '#!/bin/sh\necho run >>"$HOME/runs"\necho "from $IMAGESMITH_CLOUD"\necho bye\n'
 CLEAN_UP = '#!/bin/sh\nset -eu\nrm -rf "$IMAGESMITH_WORK"\ntouch "$HOME/off"\n'

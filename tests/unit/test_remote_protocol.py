@@ -1,6 +1,7 @@
 """`remote.sh` over real SSH connections: an SSH server in this process whose commands run in a real shell."""
 
 import asyncio
+import base64
 import contextlib
 import os
 import shutil
@@ -19,7 +20,7 @@ from imagesmith.ssh import KeyRefused, Login, RemoteFailure, ScriptVanished, con
 pytestmark = pytest.mark.filterwarnings("ignore:coroutine 'Queue.join':RuntimeWarning")
 
 SECRET = b"s" * 32
-BUILD = "20260101-000000-abcdef"
+BUILD = f"20260101-000000-{os.getpid():06x}"  # of its own: tests side by side share /dev/shm
 
 
 class Machine:
@@ -244,7 +245,7 @@ def test_a_question_leaves_nothing_behind(tmp_path):
 def test_an_answer_cut_short_is_a_lost_connection(tmp_path):
     async def go():
         async with machine(tmp_path) as vm, connect(vm.login(), BUILD) as remote:
-            vm.answer_with = "echo boot=1"
+            vm.answer_with = "cat >/dev/null; echo boot=1"
             with pytest.raises(ConnectionLost, match="cut short"):
                 await remote.status("script-0")
             with pytest.raises(ConnectionLost, match="cut short"):
@@ -261,6 +262,17 @@ def test_an_upload_cut_short_runs_nothing(tmp_path):
         command = ["sh", "-s", "--", "imagesmith", "place", BUILD, f"{tmp_path}/x"]
         subprocess.run(command, input=text[:cut], env={"HOME": str(tmp_path), "PATH": os.environ["PATH"]}, check=False)
     assert not (tmp_path / "x").exists()
+
+
+def test_a_script_that_came_cut_short_does_not_start(tmp_path):
+    from imagesmith.ssh import _stdin
+
+    data = base64.b64encode(b"a=1\n") + b"\n" + base64.b64encode(b"#!/bin/sh\n")
+    command = ["sh", "-s", "--", "imagesmith", "run", BUILD, "script-0", "user", "99", "0"]
+    environment = {"HOME": str(tmp_path), "PATH": os.environ["PATH"]}
+    done = subprocess.run(command, input=_stdin(data), env=environment, check=False, capture_output=True)
+    assert (done.returncode, done.stderr) == (66, b"script-0 did not come whole\n")
+    assert not (tmp_path / ".imagesmith" / BUILD / "script-0.pid").exists()
 
 
 def test_another_host_key_is_refused(tmp_path):

@@ -57,23 +57,23 @@ def test_a_script_runs_once_and_takes_its_time(machine: SimulatedMachine) -> Non
     assert ask(machine, "status", "script-0")[0].endswith("state=absent\n")
     began = time.monotonic()
     data = sent(b"#!/bin/sh\n# sandbox: print hello\n")
-    assert ask(machine, "run", "script-0", "user", "0", data=data) == ("hello\n", 0)
+    assert ask(machine, "run", "script-0", "user", "9", "0", data=data) == ("hello\n", 0)
     assert time.monotonic() - began >= 0.05
-    assert ask(machine, "run", "script-0", "user", "2", data=sent(b"# sandbox: exit 3\n")) == ("llo\n", 0)
+    assert ask(machine, "run", "script-0", "user", "9", "2", data=sent(b"# sandbox: exit 3\n")) == ("llo\n", 0)
     assert ask(machine, "status", "script-0")[0].endswith("size=6\nrc=0\nstate=done\n")
 
 
 def test_a_script_says_how_it_ends(machine: SimulatedMachine) -> None:
-    ask(machine, "run", "bad", "user", "0", data=sent(b"# sandbox: take 0\n# sandbox: exit 3\n"))
+    ask(machine, "run", "bad", "user", "9", "0", data=sent(b"# sandbox: take 0\n# sandbox: exit 3\n"))
     assert "rc=3\nstate=done" in ask(machine, "status", "bad")[0]
 
 
 def test_going_on_with_what_never_ran_fails(machine: SimulatedMachine) -> None:
-    assert ask(machine, "run", "none", "user", "5", data=sent(b"")) == ("", 67)
+    assert ask(machine, "run", "none", "user", "9", "5", data=sent(b"")) == ("", 67)
 
 
 def test_the_clean_up_presses_the_power_button(machine: SimulatedMachine, pressed: list[str]) -> None:
-    ask(machine, "run", "clean-up.sh", "root", "0", data=sent(b"#!/bin/sh\n", b"IMAGESMITH_POWER_OFF=yes\n"))
+    ask(machine, "run", "clean-up.sh", "root", "9", "0", data=sent(b"#!/bin/sh\n", b"IMAGESMITH_POWER_OFF=yes\n"))
     assert pressed == ["off"]
 
 

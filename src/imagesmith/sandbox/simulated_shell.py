@@ -102,7 +102,7 @@ async def _place(machine: SimulatedMachine, arguments: list[str], data: bytes) -
 
 
 async def _run(machine: SimulatedMachine, arguments: list[str], data: bytes) -> Answer:
-    build, name, _user, offset = arguments
+    build, name, _user, _size, offset = arguments
     key = f"run {build} {name}"
     run: _Run | None = machine.memory.get(key)
     if run is None and int(offset):

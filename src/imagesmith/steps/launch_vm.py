@@ -21,7 +21,7 @@ from imagesmith.steps.context import TargetContext
 from imagesmith.waiting import in_thread
 
 INSTANCE_FIRST_LOOK_S = 0.5
-INSTANCE_LOOKS_S = (1, 2, 2, 3)
+INSTANCE_LOOKS_S = (5, 3)
 SSH_LOOKS_S = (0.5,)
 # While SSH is awaited the cloud is asked this seldom whether the instance still lives.
 ALIVE_LOOK_EVERY = 30

@@ -9,7 +9,7 @@ from imagesmith.steps.context import TargetContext
 from imagesmith.waiting import in_thread
 
 IMAGE_FIRST_LOOK_S = 0.8
-IMAGE_LOOKS_S = (1, 2, 3, 5)
+IMAGE_LOOKS_S = (2, 3, 5)
 STOP_LOOKS_S = (0.5, 1, 2)
 
 
