@@ -124,16 +124,22 @@ TAG_SOURCE = "imagesmith:source-image"
 
 @dataclass(frozen=True)
 class ImageQuery:
-    """A source image by `id`, or else the newest whose name matches `name` (`*` stands for anything) of `owner`."""
+    """A source image by `id`, or else the newest that fits the rest.
+
+    `name` may hold `*` for anything; `properties` are those of clouds whose images have such (OpenStack).
+    """
 
     id: str = ""
     name: str = ""
     owner: str = ""
+    properties: Mapping[str, str] = field(default_factory=dict)
 
     def __str__(self) -> str:
         if self.id:
             return self.id
-        return f"{self.name} of owner {self.owner}" if self.owner else self.name
+        words = [self.name] if self.name else []
+        words += [f"{key}={value}" for key, value in self.properties.items()]
+        return ", ".join(words) + (f" of owner {self.owner}" if self.owner else "")
 
 
 @dataclass(frozen=True)
@@ -153,6 +159,20 @@ class LaunchRequest:
     user_data: str = field(repr=False)
     tags: Mapping[str, str]
     disk_gib: int | None = None
+
+
+@dataclass(frozen=True)
+class AddressRequest:
+    """All a driver needs to give an instance an address that SSH reaches.
+
+    `name` and `tags` are those of the launch; `known_ids` are the floating IPs the catalog has of this target.
+    """
+
+    name: str
+    build_id: str
+    instance_id: str
+    tags: Mapping[str, str]
+    known_ids: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -225,6 +245,12 @@ class Cloud(ABC):
     @abstractmethod
     def observe_instances(self, instance_ids: Sequence[str]) -> dict[str, Instance]:
         """One look at many instances in as few calls as the cloud allows; one it does not know is GONE."""
+
+    def give_address(self, request: AddressRequest, ledger: Ledger) -> None:  # noqa: B027  # most clouds give one by themselves
+        """Give a running instance that has no address one of its own, or begin to; adopts an earlier try's.
+
+        Raises QuotaExceeded, DefinitionError.
+        """
 
     @abstractmethod
     def console_output(self, instance_id: str) -> str:

@@ -57,7 +57,7 @@ def test_no_monitor(tmp_path: Path) -> None:
 
 
 def machines(places: config.Places) -> QemuMachines:
-    return QemuMachines(places, Timings(), acceleration="tcg", on_power_off=lambda instance_id: None)
+    return QemuMachines(places, Timings(), acceleration="tcg", ssh_port=2222, on_power_off=lambda instance_id: None)
 
 
 def an_instance() -> Instance:

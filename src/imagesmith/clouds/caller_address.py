@@ -8,32 +8,23 @@ import urllib.error
 import urllib.request
 from urllib.parse import urlsplit
 
-from imagesmith.clouds.ec2_words import Ec2Settings, is_aws
-from imagesmith.errors import CloudBusy, DefinitionError, SetupError
+from imagesmith.errors import CloudBusy, SetupError
 
 _LIMIT_S = 5
 
 
-def caller_cidr(cloud: str, endpoint_url: str, *, settings: Ec2Settings) -> str:
+def caller_cidr(cloud: str, endpoint_url: str, *, ask_url: str = "") -> str:
     """The CIDR of our own address, for `ssh_cidr: auto`.
 
-    On AWS it is what `caller_address_url` answers, by default the service AWS names in its documentation for
-    the purpose. Any other endpoint is reached without an address translation we know of: there it is the
-    address of this machine on the way to it, and nobody is asked.
+    It is what `ask_url` answers, for a caller behind an address translation; without one it is the address of this
+    machine on the way to the endpoint, and nobody is asked. Raises CloudBusy, SetupError.
     """
-    if settings.use_private_address or settings.public_ip is False:
-        raise DefinitionError(
-            f"{cloud}: ssh_cidr is auto, but instances are reached at private addresses, where the caller's "
-            f"address cannot be known; write ssh_cidr of {cloud} in include/clouds.yaml"
-        )
-    host = urlsplit(endpoint_url).hostname or ""
-    answer = _asked(cloud, settings.caller_address_url) if is_aws(host) else _on_the_way_to(cloud, host)
+    answer = _asked(cloud, ask_url) if ask_url else _on_the_way_to(cloud, urlsplit(endpoint_url).hostname or "")
     try:
         address = ipaddress.ip_address(answer)
     except ValueError as error:
         raise SetupError(
-            f"{cloud}: {settings.caller_address_url} answered no address; write ssh_cidr of {cloud} "
-            "in include/clouds.yaml"
+            f"{cloud}: {ask_url} answered no address; write ssh_cidr of {cloud} in include/clouds.yaml"
         ) from error
     return f"{address}/{address.max_prefixlen}"
 

@@ -6,77 +6,63 @@ The codes are those of the EC2 API reference, page "Error codes for the Amazon E
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
+from imagesmith.clouds.meanings import (
+    BUSY,
+    CREDENTIALS,
+    DISK,
+    NAME,
+    PERMISSION,
+    QUOTA,
+    REFUSED,
+    SOURCE,
+    TYPE,
+    UNREACHED,
+    Meaning,
+)
 from imagesmith.errors import (
-    CloudBusy,
     CloudError,
-    CredentialsRefused,
     DefinitionError,
     ImagesmithError,
     InstanceLost,
     LaunchRefused,
     NameTaken,
-    QuotaExceeded,
     SaveFailed,
     SetupError,
-    SourceImageNotFound,
 )
 
-
-@dataclass(frozen=True)
-class Meaning:
-    """What a code means to us: the type of error and the cure; `{cloud}` in the cure is the cloud's name."""
-
-    error: type[ImagesmithError]
-    cure: str
-
-
-_CREDENTIALS = Meaning(CredentialsRefused, "check the Airflow connection {cloud}")
-_PERMISSION = Meaning(CredentialsRefused, "give the account of the Airflow connection {cloud} this permission")
-_BUSY = Meaning(CloudBusy, "it is tried again")
-_UNREACHED = Meaning(
-    CloudBusy,
-    "it is tried again; if it stays, check network and endpoint URL in the Airflow connection {cloud}",
-)
-_QUOTA = Meaning(QuotaExceeded, "remove what is not needed there or ask the cloud for a higher limit")
-_SOURCE = Meaning(SourceImageNotFound, "check source_image of {cloud} in the generator")
-_TYPE = Meaning(DefinitionError, "check instance_type of {cloud} in the generator")
-_DISK = Meaning(DefinitionError, "check disk_gib of {cloud} in the generator")
 _NETWORK = Meaning(DefinitionError, "check subnet_id, vpc_id and ssh_cidr of {cloud} in include/clouds.yaml")
 _PROFILE = Meaning(DefinitionError, "check instance_profile of {cloud} in include/clouds.yaml")
-_NAME = Meaning(DefinitionError, "check image_name of {cloud} in the generator")
 _CAPACITY = Meaning(LaunchRefused, "choose another instance_type or subnet, or build later")
 _LOST = Meaning(InstanceLost, "start the build again")
-_REFUSED = Meaning(CloudError, "see the cloud's own words")
 
 _MEANINGS: Mapping[Meaning, tuple[str, ...]] = {
-    _CREDENTIALS: (
+    CREDENTIALS: (
         "AuthFailure", "InvalidClientTokenId", "SignatureDoesNotMatch", "UnrecognizedClientException",
         "ExpiredToken", "ExpiredTokenException", "RequestExpired", "InvalidAccessKeyId",
         "MissingAuthenticationToken", "IncompleteSignature", "OptInRequired", "Blocked",
         "PendingVerification",
     ),
-    _PERMISSION: ("UnauthorizedOperation", "AccessDenied", "AccessDeniedException"),
-    _BUSY: (
+    PERMISSION: ("UnauthorizedOperation", "AccessDenied", "AccessDeniedException"),
+    BUSY: (
         "RequestLimitExceeded", "Throttling", "ThrottlingException", "ThrottledException", "RequestThrottled",
         "RequestThrottledException", "TooManyRequestsException", "EC2ThrottledException",
         "BandwidthLimitExceeded", "SlowDown", "PriorRequestNotComplete", "RequestTimeout",
         "RequestTimeoutException", "InternalError",
         "InternalFailure", "ServerInternal", "ServiceUnavailable", "Unavailable",
     ),
-    _QUOTA: (
+    QUOTA: (
         "InstanceLimitExceeded", "VcpuLimitExceeded", "MaxSpotInstanceCountExceeded", "VolumeLimitExceeded",
         "SnapshotLimitExceeded", "SnapshotCreationPerVolumeRateExceeded", "ConcurrentSnapshotLimitExceeded",
         "PendingSnapshotLimitExceeded", "SecurityGroupLimitExceeded", "RulesPerSecurityGroupLimitExceeded",
         "KeyPairLimitExceeded", "AddressLimitExceeded", "InsufficientFreeAddressesInSubnet",
         "ResourceLimitExceeded", "MaxIOPSLimitExceeded", "TagLimitExceeded", "AMIQuotaExceeded",
     ),
-    _SOURCE: (
+    SOURCE: (
         "InvalidAMIID.NotFound", "InvalidAMIID.Malformed", "InvalidAMIID.Unavailable",
     ),
-    _TYPE: ("InvalidInstanceType", "InvalidInstanceAttributeValue", "UnsupportedInstanceAttribute"),
-    _DISK: ("InvalidBlockDeviceMapping", "InvalidBlockDevice", "UnknownVolumeType.Unsupported"),
+    TYPE: ("InvalidInstanceType", "InvalidInstanceAttributeValue", "UnsupportedInstanceAttribute"),
+    DISK: ("InvalidBlockDeviceMapping", "InvalidBlockDevice", "UnknownVolumeType.Unsupported"),
     _NETWORK: (
         "InvalidSubnetID.NotFound", "InvalidSubnetID.Malformed", "InvalidVpcID.NotFound",
         "InvalidVpcID.Malformed", "InvalidSubnet", "MissingInput", "VPCIdNotSpecified",
@@ -85,7 +71,7 @@ _MEANINGS: Mapping[Meaning, tuple[str, ...]] = {
         "InvalidPermission.Malformed", "InvalidGroupId.Malformed",
     ),
     _PROFILE: ("InvalidIamInstanceProfile", "InvalidIamInstanceProfileName.NotFound"),
-    _NAME: ("InvalidAMIName.Malformed",),
+    NAME: ("InvalidAMIName.Malformed",),
     Meaning(NameTaken, "choose another image_name of {cloud} in the generator; nothing is overwritten"): (
         "InvalidAMIName.Duplicate",
     ),
@@ -152,17 +138,17 @@ def translate(
     status = response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     meaning = (special or {}).get(code) or MEANINGS.get(code)
     if meaning is None:
-        meaning = _BUSY if isinstance(status, int) and status >= 500 else _REFUSED
+        meaning = BUSY if isinstance(status, int) and status >= 500 else REFUSED
     words = str(response.get("Error", {}).get("Message", "")).strip().rstrip(".")
     return meaning.error(f"{cloud}: {tried}: {code}: {words}; {meaning.cure.format(cloud=cloud)}")
 
 
 # botocore's own exceptions, by the name of the class or of one it derives from; the first that fits counts.
 _LOCAL: tuple[tuple[str, Meaning], ...] = (
-    ("NoCredentialsError", _CREDENTIALS),
-    ("PartialCredentialsError", _CREDENTIALS),
-    ("CredentialRetrievalError", _CREDENTIALS),
-    ("TokenRetrievalError", _CREDENTIALS),
+    ("NoCredentialsError", CREDENTIALS),
+    ("PartialCredentialsError", CREDENTIALS),
+    ("CredentialRetrievalError", CREDENTIALS),
+    ("TokenRetrievalError", CREDENTIALS),
     ("ProfileNotFound", Meaning(SetupError, "check the profile in the Airflow connection {cloud}")),
     ("NoRegionError", Meaning(SetupError, "write region of {cloud} in include/clouds.yaml")),
     ("InvalidRegionError", Meaning(SetupError, "check region of {cloud} in include/clouds.yaml")),
@@ -170,9 +156,9 @@ _LOCAL: tuple[tuple[str, Meaning], ...] = (
         "SSLError",
         Meaning(SetupError, "check the endpoint URL in the Airflow connection {cloud} and its certificate"),
     ),
-    ("ConnectionError", _UNREACHED),
-    ("HTTPClientError", _UNREACHED),
-    ("ResponseParserError", _UNREACHED),
+    ("ConnectionError", UNREACHED),
+    ("HTTPClientError", UNREACHED),
+    ("ResponseParserError", UNREACHED),
     (
         "ParamValidationError",
         Meaning(DefinitionError, "check what the generator and include/clouds.yaml say of {cloud}"),
@@ -182,7 +168,7 @@ _LOCAL: tuple[tuple[str, Meaning], ...] = (
 
 def _translate_local(cloud: str, tried: str, error: BaseException) -> ImagesmithError:
     names = {ancestor.__name__ for ancestor in type(error).__mro__}
-    meaning = next((meaning for name, meaning in _LOCAL if name in names), _REFUSED)
+    meaning = next((meaning for name, meaning in _LOCAL if name in names), REFUSED)
     # Some carry the whole page that was not EC2's; its first line tells enough.
     words = str(error).strip().partition("\n")[0].rstrip(".:")
     return meaning.error(f"{cloud}: {tried}: {words}; {meaning.cure.format(cloud=cloud)}")

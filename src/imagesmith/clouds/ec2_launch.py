@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 from imagesmith.clouds.caller_address import caller_cidr
 from imagesmith.clouds.ec2_cleanup import Ask, pages, refusal
@@ -14,12 +15,13 @@ from imagesmith.clouds.ec2_words import (
     Ec2Settings,
     all_tags,
     instance_documents,
+    is_aws,
     run_arguments,
     specifications,
     ssh_permission,
 )
 from imagesmith.core import LaunchRequest, Ledger, ResourceKind
-from imagesmith.errors import ImagesmithError, InstanceLost
+from imagesmith.errors import DefinitionError, ImagesmithError, InstanceLost
 
 
 class Launching:
@@ -121,7 +123,16 @@ class Launching:
     def _ssh_cidr(self) -> str:
         if self._settings.ssh_cidr != AUTO:
             return self._settings.ssh_cidr
-        return caller_cidr(self._cloud, self._endpoint_url(), settings=self._settings)
+        if self._settings.use_private_address or self._settings.public_ip is False:
+            raise DefinitionError(
+                f"{self._cloud}: ssh_cidr is auto, but instances are reached at private addresses, where the caller's "
+                f"address cannot be known; write ssh_cidr of {self._cloud} in include/clouds.yaml"
+            )
+        # AWS names the service in its documentation for the purpose; any other endpoint is reached directly.
+        endpoint_url = self._endpoint_url()
+        behind_aws = is_aws(urlsplit(endpoint_url).hostname or "")
+        ask_url = self._settings.caller_address_url if behind_aws else ""
+        return caller_cidr(self._cloud, endpoint_url, ask_url=ask_url)
 
     def _instance_launched(self, name: str) -> str | None:
         by_key = [{"Name": "key-name", "Values": [name]}]  # no other instance has this key pair

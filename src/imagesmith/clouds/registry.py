@@ -12,6 +12,7 @@ from imagesmith.errors import DefinitionError
 DRIVERS = {
     "ec2": "imagesmith.clouds.ec2:Ec2Cloud",
     "memory": "imagesmith.clouds.memory:MemoryCloud",
+    "openstack": "imagesmith.clouds.openstack:OpenStackCloud",
 }
 
 

@@ -1,6 +1,7 @@
 """Addresses for instances: each its own on the loopback network, where all of 127/8 is this machine.
 
-The second number comes from the sandbox's port, so that two sandboxes on one machine don't meet.
+The second number comes from the sandbox's port, so that two sandboxes on one machine don't meet. All accounts of a
+sandbox share them.
 """
 
 import socket
@@ -14,10 +15,15 @@ class Addresses:
 
     def __init__(self, *, sandbox_port: int, ssh_port: int) -> None:
         self._network = 1 + sandbox_port % _PER_BLOCK
-        self._ssh_port = ssh_port
+        self.ssh_port = ssh_port
         self._used: set[str] = set()
         self._next = self._count()
         self._next_private = 16
+
+    @property
+    def network(self) -> str:
+        """The network all public addresses are of."""
+        return f"127.{self._network}.0.0/16"
 
     def take(self) -> str:
         """A loopback address whose SSH port nobody listens on; the one given back longest ago comes last."""
@@ -50,7 +56,17 @@ class Addresses:
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
-                probe.bind((address, self._ssh_port))
+                probe.bind((address, self.ssh_port))
             except OSError:
                 return False
         return True
+
+
+def may_bind_low_ports() -> bool:
+    """True if instances can answer at SSH's own port, which takes root."""
+    with socket.socket() as probe:
+        try:
+            probe.bind(("127.1.255.254", 22))
+        except OSError:
+            return False
+    return True

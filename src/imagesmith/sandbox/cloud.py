@@ -1,4 +1,4 @@
-"""The sandbox's one account and region: what clients of every door make, and how it changes with time.
+"""One account of the sandbox: what clients of its door make, and how it changes with time.
 
 Doors translate requests into these methods; machines of two kinds do the work. Methods return as soon as the change
 has begun, as a cloud's API does; `Instance.state`, `Image.state` and the others tell how far it is.
@@ -8,13 +8,13 @@ import asyncio
 import json
 import logging
 import time
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from imagesmith.sandbox import config, launching
-from imagesmith.sandbox.addresses import Addresses
+from imagesmith.sandbox.host import Host
 from imagesmith.sandbox.launching import Launch
 from imagesmith.sandbox.machines import MachineError, Machines
 from imagesmith.sandbox.seed import Seed
@@ -34,15 +34,18 @@ class Cloud:
         places: config.Places,
         *,
         machines: dict[str, Machines],
-        addresses: Addresses,
+        host: Host,
         endpoint: str,
     ) -> None:
         self.state = state
         self.endpoint = endpoint
         self.machines = machines
+        self.host = host
+        # Called after each change of an instance's state.
+        self.on_change: Callable[[Instance], None] = lambda instance: None
         self._places = places
-        self._addresses = addresses
         self._tasks: set[asyncio.Task[None]] = set()
+        host.counts.append(self.running_vms)
 
     async def open(self) -> None:
         """Adopts the machines that live on, and settles what a killed server left half done."""
@@ -51,7 +54,7 @@ class Cloud:
         for image in list(self.state.images.values()):
             if image.state == "pending":
                 self._fail_image(image, "the sandbox was ended while the image was being saved")
-        self._begin(self._sweep())
+        self.begin(self._sweep())
 
     async def close(self, *, limit_s: float = 15.0) -> None:
         """Ends every machine; their disks and entries stay."""
@@ -65,6 +68,7 @@ class Cloud:
         for instance in list(self.state.instances.values()):
             instance.state = "terminated"
             await self._machines(instance).destroy(instance)
+            self.host.addresses.give_back(instance.address)
         for thing in list(self.state.all()):
             if getattr(thing, "owner", "") != config.BASE_OWNER_ID:
                 self.state.remove(thing)
@@ -75,30 +79,30 @@ class Cloud:
         reservation = new_id("r")
         made = [self._make_instance(request, reservation, index) for index in range(request.count)]
         for instance in made:
-            self._begin(self._boot(instance))
+            self.begin(self._boot(instance))
         return made
 
     def stop(self, instance: Instance, *, force: bool = False) -> None:
         """Begins to power off; nothing happens to an instance that is off already."""
         if instance.state in ("running", "pending"):
             self._to(instance, "stopping", "Client.UserInitiatedShutdown", "User initiated shutdown")
-            self._begin(self._power_off(instance, limit_s=0.0 if force else config.STOP_LIMIT_S))
+            self.begin(self._power_off(instance, limit_s=0.0 if force else config.STOP_LIMIT_S))
 
     def start(self, instance: Instance) -> None:
         """Begins to boot a stopped instance."""
         if instance.state == "stopped":
             self._to(instance, "pending")
-            self._begin(self._boot(instance))
+            self.begin(self._boot(instance))
 
     def reboot(self, instance: Instance) -> None:
         """Tells the machine to boot again; the instance stays running meanwhile, as on EC2."""
-        self._begin(self._reboot(instance))
+        self.begin(self._reboot(instance))
 
     def terminate(self, instance: Instance) -> None:
         """Begins to remove the instance and, unless it was asked to stay, its disk."""
         if instance.state not in ("shutting-down", "terminated"):
             self._to(instance, "shutting-down", "Client.UserInitiatedShutdown", "User initiated shutdown")
-            self._begin(self._terminate(instance))
+            self.begin(self._terminate(instance))
 
     def powered_off(self, instance_id: str) -> None:
         """What a machine reports when somebody inside it asked for the power to go."""
@@ -108,10 +112,10 @@ class Cloud:
         reason = ("Client.InstanceInitiatedShutdown", "Instance initiated shutdown")
         if instance.shutdown_behavior == "terminate":
             self._to(instance, "shutting-down", *reason)
-            self._begin(self._terminate(instance))
+            self.begin(self._terminate(instance))
         else:
             self._to(instance, "stopping", *reason)
-            self._begin(self._power_off(instance, limit_s=config.STOP_LIMIT_S))
+            self.begin(self._power_off(instance, limit_s=config.STOP_LIMIT_S))
 
     def create_image(
         self,
@@ -124,12 +128,19 @@ class Cloud:
         snapshot_tags: dict[str, str] | None = None,
     ) -> Image:
         """An image in state pending of the instance's disk; `reboot` powers a running machine off meanwhile."""
-        volume = self.state.volumes[instance.volume_id]
-        image, snapshot = launching.image_and_snapshot(instance, volume, name, description=description)
+        image = self.new_image(instance, name, description=description)
+        snapshot = self.state.snapshots[image.snapshot_id]
         image.tags.update(image_tags or {})
         snapshot.tags.update(snapshot_tags or {})
         self.state.save(snapshot, image)
-        self._begin(self._save_image(image, snapshot, instance, reboot=reboot))
+        self.begin(self.save_image(image, instance, reboot=reboot))
+        return image
+
+    def new_image(self, instance: Instance, name: str, *, description: str = "") -> Image:
+        """An image in state pending of the instance's disk, which somebody has to save."""
+        volume = self.state.volumes[instance.volume_id]
+        image, snapshot = launching.image_and_snapshot(instance, volume, name, description=description)
+        self.state.save(snapshot, image)
         return image
 
     def deregister(self, image: Image) -> None:
@@ -166,7 +177,7 @@ class Cloud:
             volume,
             reservation_id=reservation,
             launch_index=index,
-            addresses=(self._addresses.take(), self._addresses.take_private()),
+            addresses=(self.host.addresses.take(), request.private_address or self.host.addresses.take_private()),
         )
         volume.instance_id = instance.id
         self.state.save(volume, instance)
@@ -230,13 +241,15 @@ class Cloud:
             volume.state, volume.instance_id = "available", ""
             self.state.save(volume)
         self._remove_unused_disks()
-        self._addresses.give_back(instance.address)
+        self.host.addresses.give_back(instance.address)
         instance.terminated_at = time.time()
         self._to(instance, "terminated", *(instance.state_reason or ("", "")))
 
-    async def _save_image(self, image: Image, snapshot: Snapshot, instance: Instance, *, reboot: bool) -> None:
+    async def save_image(self, image: Image, instance: Instance, *, reboot: bool) -> None:
+        """Fills a pending image; it is available afterwards, or failed."""
         machines = self._machines(instance)
         volume = self.state.volumes[instance.volume_id]
+        snapshot = self.state.snapshots[image.snapshot_id]
         power_cycle = reboot and instance.state == "running"
         try:
             if power_cycle:
@@ -250,12 +263,18 @@ class Cloud:
         except MachineError as error:
             self._fail_image(image, str(error))
             return
-        image.state = "available"
-        snapshot.state = "completed"
-        self.state.save(image, snapshot)
+        if snapshot.id not in self.state.snapshots:  # deleted meanwhile, or all was reset
+            self._remove_unused_disks()
+            return
+        image.state, snapshot.state = "available", "completed"
+        self.state.save(snapshot)
+        if image.id in self.state.images:
+            self.state.save(image)
 
     def _fail_image(self, image: Image, reason: str) -> None:
         log.warning("%s: %s", image.id, reason)
+        if image.id not in self.state.images:
+            return
         image.state, image.reason = "failed", reason
         snapshot = self.state.snapshots.get(image.snapshot_id)
         self.state.save(image)
@@ -264,11 +283,13 @@ class Cloud:
             self.state.save(snapshot)
 
     async def _settle(self, instance: Instance) -> None:
-        if instance.state in ("stopped", "terminated"):
+        if instance.state == "terminated":
             return
-        self._addresses.keep(instance.address)
+        self.host.addresses.keep(instance.address)
+        if instance.state == "stopped":
+            return
         if instance.state == "shutting-down":
-            self._begin(self._terminate(instance))
+            self.begin(self._terminate(instance))
             return
         try:
             alive = await self._machines(instance).adopt(instance, self._seed(instance))
@@ -279,7 +300,7 @@ class Cloud:
             reason = "the machine ended while the sandbox was off"
             self._to(instance, "stopped", "Server.ScheduledStop", f"Server.ScheduledStop: {reason}")
         elif instance.state == "stopping":
-            self._begin(self._power_off(instance, limit_s=config.STOP_LIMIT_S))
+            self.begin(self._power_off(instance, limit_s=config.STOP_LIMIT_S))
         else:
             self._to(instance, "running")
 
@@ -309,6 +330,7 @@ class Cloud:
         instance.state_reason = (code, message) if code else None
         self.state.save(instance)
         log.info("%s %s", instance.id, state)
+        self.on_change(instance)
 
     def _machines(self, instance: Instance) -> Machines:
         return self.machines[instance.kind]
@@ -323,7 +345,8 @@ class Cloud:
             if file.name not in needed:
                 file.unlink()
 
-    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
+    def begin(self, work: Coroutine[Any, Any, None]) -> None:
+        """Does the work in the background; it ends with the account at the latest."""
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._ended)

@@ -53,10 +53,41 @@ INSTANCE_TYPES = {
 
 
 @dataclass(frozen=True)
+class Flavor:
+    """An instance type in OpenStack's words, with what a VM of it really gets."""
+
+    id: str
+    name: str
+    vcpus: int
+    memory_mib: int
+    disk_gib: int
+    vm_memory_mib: int
+
+
+# Disks are as large as the base image where they can be: growing a file system costs an emulated machine seconds.
+FLAVORS = {
+    each.name: each
+    for each in (
+        Flavor("1", "m1.tiny", 1, 512, 8, 512),
+        Flavor("2", "m1.small", 1, 2048, 8, 512),
+        Flavor("3", "m1.medium", 2, 4096, 20, 768),
+        Flavor("42", "m1.nano", 1, 128, 1, 512),  # too small for any image that is there from the start
+    )
+}
+
+
+def vm_memory_mib(name: str) -> int:
+    """What a virtual machine of this instance type or flavor gets."""
+    sizes: list[InstanceType | Flavor] = [*INSTANCE_TYPES.values(), *FLAVORS.values()]
+    return next(each.vm_memory_mib for each in sizes if each.name == name)
+
+
+@dataclass(frozen=True)
 class Places:
-    """The files of one sandbox, all under one directory."""
+    """The files of one account of a sandbox; the base image belongs to all. EC2's account has no site name."""
 
     root: Path
+    site: str = ""
 
     @property
     def base(self) -> Path:
@@ -64,19 +95,29 @@ class Places:
         return self.root / "base"
 
     @property
+    def home(self) -> Path:
+        """All that is the account's own."""
+        return self.sites / self.site if self.site else self.root
+
+    @property
+    def sites(self) -> Path:
+        """The homes of the accounts that have a site name."""
+        return self.root / "sites"
+
+    @property
     def state(self) -> Path:
         """The database of everything clients have made."""
-        return self.root / "state.db"
+        return self.home / "state.db"
 
     @property
     def disks(self) -> Path:
         """Disks of instances and of saved images."""
-        return self.root / "disks"
+        return self.home / "disks"
 
     @property
     def machines(self) -> Path:
         """One directory per instance: console, pid file, sockets, seed."""
-        return self.root / "machines"
+        return self.home / "machines"
 
 
 def places() -> Places:

@@ -23,6 +23,8 @@ class Launch:
     client_token: str = ""
     request_digest: str = ""
     instance_profile: str = ""
+    hostname: str = ""
+    private_address: str = ""
     instance_tags: dict[str, str] = field(default_factory=dict)
     volume_tags: dict[str, str] = field(default_factory=dict)
 
@@ -67,6 +69,7 @@ def instance_of(
         request_digest=request.request_digest,
         shutdown_behavior=request.shutdown_behavior,
         instance_profile=request.instance_profile,
+        hostname=request.hostname,
         tags=dict(request.instance_tags),
     )
 
@@ -91,7 +94,7 @@ def image_and_snapshot(instance: Instance, volume: Volume, name: str, *, descrip
 
 def seed_of(instance: Instance, *, public_key: str) -> Seed:
     """What the instance is told at its first boot."""
-    hostname = "ip-" + instance.private_address.replace(".", "-")
+    hostname = instance.hostname or "ip-" + instance.private_address.replace(".", "-")
     told = Seed(instance.id, hostname, config.DEFAULT_USER)
     if public_key:
         told.authorized_keys.append(public_key)

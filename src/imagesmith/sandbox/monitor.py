@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -82,10 +83,19 @@ class Monitor:
             answer.set_result(document)
 
 
+async def connect(path: Path) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """A connection to a Unix socket whose path may be longer than the 108 bytes that Linux allows."""
+    directory = os.open(path.parent, os.O_PATH)
+    try:
+        return await asyncio.open_unix_connection(f"/proc/self/fd/{directory}/{path.name}")
+    finally:
+        os.close(directory)
+
+
 async def _open(path: Path, alive: Callable[[], bool]) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     while alive():
         try:
-            return await asyncio.open_unix_connection(str(path))
+            return await connect(path)
         except (FileNotFoundError, ConnectionRefusedError):
             await asyncio.sleep(_RETRY_S)
     raise MachineError(f"QEMU ended before its monitor at {path} answered")

@@ -7,7 +7,6 @@ Every machine boots the base image's kernel; one that a script installs is on th
 import asyncio
 import contextlib
 import shutil
-import socket
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,7 @@ from pathlib import Path
 from imagesmith.processes import Daemon
 from imagesmith.sandbox import config
 from imagesmith.sandbox.machines import MachineError, Machines, PoweredOff, Timings
-from imagesmith.sandbox.monitor import Monitor
+from imagesmith.sandbox.monitor import Monitor, connect
 from imagesmith.sandbox.seed import Seed
 from imagesmith.sandbox.state import Instance, Snapshot, Volume
 
@@ -61,13 +60,21 @@ class _Files:
 class QemuMachines(Machines):
     """All virtual machines of one sandbox."""
 
-    def __init__(self, places: config.Places, timings: Timings, *, acceleration: str, on_power_off: PoweredOff) -> None:
+    def __init__(
+        self,
+        places: config.Places,
+        timings: Timings,
+        *,
+        acceleration: str,
+        ssh_port: int,
+        on_power_off: PoweredOff,
+    ) -> None:
         self._places = places
         self._timings = timings
         self._acceleration = acceleration
         self._on_power_off = on_power_off
         self._monitors: dict[str, Monitor] = {}
-        self.ssh_port = 22 if _may_bind_low_ports() else 2222
+        self.ssh_port = ssh_port
 
     async def boot(self, instance: Instance, volume: Volume, seed: Seed) -> None:
         """Starts QEMU; the disk is made from its snapshot if this is the first boot."""
@@ -208,7 +215,7 @@ class QemuMachines(Machines):
 
         The connection stays open meanwhile: QEMU drops what it has not read when one is closed.
         """
-        reader, writer = await asyncio.open_unix_connection(str(self._files(instance).line))
+        reader, writer = await connect(self._files(instance).line)
         try:
             async with asyncio.timeout(limit_s):
                 writer.write(word.encode() + b"\n")
@@ -221,7 +228,7 @@ class QemuMachines(Machines):
 
     def _argv(self, instance: Instance, volume: Volume) -> list[str]:
         base = self._places.base
-        memory = config.INSTANCE_TYPES[instance.instance_type].vm_memory_mib
+        memory = config.vm_memory_mib(instance.instance_type)
         forward = f",hostfwd=tcp:{instance.address}:{self.ssh_port}-:22" if self._timings.ssh else ""
         kernel_line = "console=ttyS0 root=/dev/vda net.ifnames=0 mitigations=off quiet systemd.show_status=0"
         return [
@@ -239,15 +246,6 @@ class QemuMachines(Machines):
             *("-chardev", "file,id=console,path=console.log,append=on", "-serial", "chardev:console"),
             *("-chardev", "socket,id=line,path=line,server=on,wait=off", "-serial", "chardev:line"),
         ]
-
-
-def _may_bind_low_ports() -> bool:
-    with socket.socket() as probe:
-        try:
-            probe.bind(("127.1.255.254", 22))
-        except OSError:
-            return False
-    return True
 
 
 def _tail(log: Path) -> str:

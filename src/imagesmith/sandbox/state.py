@@ -97,6 +97,7 @@ class Instance(Thing):
     request_digest: str = ""
     shutdown_behavior: str = "stop"
     instance_profile: str = ""
+    hostname: str = ""
     terminated_at: float = 0.0
     termination_protected: bool = False
 
@@ -125,26 +126,33 @@ T = TypeVar("T", bound=Thing)
 
 
 class State:
-    """All things by id, in memory and on disk; call `save` after each change."""
+    """All things of one account by id, in memory and on disk; call `save` after each change."""
 
     def __init__(self, path: Path) -> None:
+        self._tables: dict[type[Thing], dict[str, Any]] = {}
         path.parent.mkdir(parents=True, exist_ok=True)
         self._database = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         # The file is whole after any kill of the server; a power cut ends the machines too.
         self._database.execute("PRAGMA journal_mode = WAL")
         self._database.execute("PRAGMA synchronous = OFF")
         self._database.execute("CREATE TABLE IF NOT EXISTS things (kind TEXT, id TEXT PRIMARY KEY, content TEXT)")
-        self.images = self._load(Image)
-        self.snapshots = self._load(Snapshot)
-        self.volumes = self._load(Volume)
-        self.instances = self._load(Instance)
-        self.key_pairs = self._load(KeyPair)
-        self.groups = self._load(SecurityGroup)
+        self.images = self.table(Image)
+        self.snapshots = self.table(Snapshot)
+        self.volumes = self.table(Volume)
+        self.instances = self.table(Instance)
+        self.key_pairs = self.table(KeyPair)
+        self.groups = self.table(SecurityGroup)
+
+    def table(self, kind: type[T]) -> dict[str, T]:
+        """Everything of one kind by id; a kind is loaded when it is first asked for."""
+        if kind not in self._tables:
+            self._tables[kind] = self._load(kind)
+        return self._tables[kind]
 
     def save(self, *things: Thing) -> None:
         """Makes the present content of the things durable."""
         for thing in things:
-            self._table(thing)[thing.id] = thing
+            self._tables[type(thing)][thing.id] = thing
             self._database.execute(
                 "INSERT OR REPLACE INTO things VALUES (?, ?, ?)",
                 (type(thing).__name__, thing.id, json.dumps(asdict(thing))),
@@ -152,12 +160,12 @@ class State:
 
     def remove(self, thing: Thing) -> None:
         """Forgets the thing."""
-        self._table(thing).pop(thing.id, None)
+        self._tables[type(thing)].pop(thing.id, None)
         self._database.execute("DELETE FROM things WHERE id = ?", (thing.id,))
 
     def all(self) -> Iterator[Thing]:
         """Every thing."""
-        for table in self._tables().values():
+        for table in self._tables.values():
             yield from table.values()
 
     def close(self) -> None:
@@ -171,16 +179,3 @@ class State:
             thing_id: kind(**{name: value for name, value in json.loads(content).items() if name in known})
             for thing_id, content in rows
         }
-
-    def _tables(self) -> dict[type[Thing], dict[str, Any]]:
-        return {
-            Image: self.images,
-            Snapshot: self.snapshots,
-            Volume: self.volumes,
-            Instance: self.instances,
-            KeyPair: self.key_pairs,
-            SecurityGroup: self.groups,
-        }
-
-    def _table(self, thing: Thing) -> dict[str, Any]:
-        return self._tables()[type(thing)]

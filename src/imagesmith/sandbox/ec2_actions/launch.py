@@ -76,7 +76,7 @@ def _count(cloud: Cloud, parameters: Parameters, image: Image) -> int:
         raise EC2Error("InvalidParameterValue", f"MinCount {least} and MaxCount {most} are no range")
     if image.kind != "qemu":
         return most
-    room = config.MAX_VMS - cloud.running_vms()
+    room = cloud.host.room()
     if room < least:
         message = f"You have requested more instances ({least}) than the {room} that your limit leaves."
         raise EC2Error("InstanceLimitExceeded", message)
