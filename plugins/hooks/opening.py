@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 # One line for each cloud type; imported when its first cloud is used, so that parsing a DAG imports no SDK.
 HOOKS = {
     "ec2": "hooks.ec2_hook:Ec2Hook",
+    "openstack": "hooks.openstack_hook:OpenStackHook",
 }
 
 MISSING = (

@@ -21,7 +21,7 @@ from imagesmith.yaml_source import Document, read_document
 FILE_NAME = "clouds.yaml"
 
 # Types of the design whose drivers are still to come: a finding says so instead of "unknown".
-_LATER = ("openstack", "nimbus")
+_LATER = ("nimbus",)
 
 _SECRET = re.compile(
     r"password|passwd|passphrase|secret|token|credential|(^|_)(access|private|secret|api)_?key|(^|_)key_?id",
@@ -72,7 +72,9 @@ class CloudSettings(Section):
         return None
 
     @classmethod
-    def source_image_problem(cls, *, image_id: str, name: str, owner: str) -> tuple[str, str] | None:
+    def source_image_problem(
+        cls, *, image_id: str, name: str, owner: str, properties: Mapping[str, str]
+    ) -> tuple[str, str] | None:
         """What is wrong with the way a source image is named on this type of cloud and its cure, or None."""
         return None
 
@@ -125,8 +127,12 @@ class Ec2Settings(CloudSettings):
         return None
 
     @classmethod
-    def source_image_problem(cls, *, image_id: str, name: str, owner: str) -> tuple[str, str] | None:
+    def source_image_problem(
+        cls, *, image_id: str, name: str, owner: str, properties: Mapping[str, str]
+    ) -> tuple[str, str] | None:
         """An id and an owner look like one; without an owner only the account's own images are taken."""
+        if properties:
+            return "EC2 images have no properties to go by", "write {name: …, owner: …}"
         if image_id and not re.fullmatch(r"ami-[0-9a-z]{1,40}", image_id):
             return f"{image_id!r} is not the id of an EC2 image", "write ami-…, or {name: …, owner: …}"
         if owner and not re.fullmatch(r"[0-9]{12}|self|amazon|aws-marketplace|aws-backup-vault", owner):
@@ -149,6 +155,66 @@ class Ec2Settings(CloudSettings):
         return None
 
 
+def _identity_version(value: int) -> int:
+    if value not in (2, 3):
+        raise mistake(
+            f"{value} is no version of OpenStack's Identity", "write 3, or 2 for clouds of the time of Havana"
+        )
+    return value
+
+
+def _ask(value: str) -> str:
+    if value != "ask":
+        raise mistake("a secret has no place in this file", "write `password: ask`, or leave it to the connection")
+    return value
+
+
+class OpenStackSettings(CloudSettings):
+    """OpenStack from Havana on; lengths of names and properties as in the API references of Nova and Glance."""
+
+    type: str = "openstack"
+    auth_url: Annotated[str, AfterValidator(_url)] | None = None
+    identity_version: Annotated[int, AfterValidator(_identity_version)] = 3
+    region: Line | None = None
+    interface: Line = "public"
+    password: Annotated[str, AfterValidator(_ask)] | None = None
+    network: Line | None = None
+    floating_ip_network: Line | None = None
+    ssh_cidr: Annotated[str, AfterValidator(_cidr)] = "auto"
+    caller_address_url: Annotated[str, AfterValidator(_url)] | None = None
+    ssh_port: Annotated[int, AfterValidator(_port)] = 22
+    availability_zone: Line | None = None
+    boot_from_volume: bool = False
+    config_drive: bool = True
+
+    @model_validator(mode="after")
+    def _interface_is_one(self) -> OpenStackSettings:
+        if self.interface not in ("public", "internal", "admin"):
+            raise mistake(f"{self.interface!r} is no interface", "write public, internal or admin", at="interface")
+        return self
+
+    @classmethod
+    def image_name_problem(cls, name: str) -> tuple[str, str] | None:
+        """Glance takes up to 255 characters."""
+        if not 1 <= len(name) <= 255:
+            return f"the name has {len(name)} characters ({name})", "OpenStack wants 1 to 255"
+        return None
+
+    @classmethod
+    def tags_problem(cls, tags: Mapping[str, str]) -> tuple[str, str] | None:
+        """Tags are a server's metadata and an image's properties."""
+        if len(tags) > 100:
+            return f"{len(tags)} tags", "OpenStack leaves room for 100 beside ours"
+        for key, value in tags.items():
+            if not re.fullmatch(r"[A-Za-z0-9_.-]{1,200}", key):
+                return f"the tag {key[:40]} is no name for metadata", "use letters, digits and _ . -"
+            if key.lower() in ("name", "id", "status", "owner", "visibility") or key.startswith("imagesmith_"):
+                return f"the tag {key} is an image's own word", "choose another name"
+            if len(value) > 255:
+                return f"the tag {key} is too long", "OpenStack wants values of up to 255 characters"
+        return None
+
+
 class MemorySettings(CloudSettings):
     """The cloud in a file, for tests: `path` is the file; SSH of its instances is at `address`."""
 
@@ -163,6 +229,7 @@ class MemorySettings(CloudSettings):
 CLOUD_SETTINGS: dict[str, type[CloudSettings]] = {
     "ec2": Ec2Settings,
     "memory": MemorySettings,
+    "openstack": OpenStackSettings,
 }
 
 

@@ -114,21 +114,22 @@ class TimeLimits(Section):
 
 
 class SourceImageSpec(Section):
-    """The image to start from: an id, or the newest of a name's pattern and an owner."""
+    """The image to start from: an id, or the newest that fits a name's pattern, properties and an owner."""
 
     id: Line = ""
     name: Line = ""
     owner: Line = ""
+    properties: dict[Line, Line] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _one_way(self) -> SourceImageSpec:
-        if bool(self.id) == bool(self.name):
+        if bool(self.id) == bool(self.name or self.properties):
             raise mistake("needs a name", _SOURCE_CURE)
         return self
 
     def query(self) -> ImageQuery:
         """The same for a driver."""
-        return ImageQuery(id=self.id, name=self.name, owner=self.owner)
+        return ImageQuery(id=self.id, name=self.name, owner=self.owner, properties=self.properties)
 
 
 def _source_image(value: Any) -> Any:

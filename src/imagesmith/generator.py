@@ -245,7 +245,10 @@ def _check_entry(
     source = entry.get("source_image")
     words = {"id": source} if isinstance(source, str) else _texts(source)
     problem = settings.source_image_problem(
-        image_id=words.get("id", ""), name=words.get("name", ""), owner=words.get("owner", "")
+        image_id=words.get("id", ""),
+        name=words.get("name", ""),
+        owner=words.get("owner", ""),
+        properties=_texts(_mapping(source).get("properties")),
     )
     _report(document, (*at, "source_image"), problem)
     _report(document, (*at, "tags"), settings.tags_problem(_texts(entry.get("tags"))))

@@ -56,15 +56,16 @@ class PlannedFile(_Frozen):
 
 
 class PlannedSource(_Frozen):
-    """The source image to look for: `id`, or `name` and `owner`."""
+    """The source image to look for: `id`, or `name`, `properties` and `owner`."""
 
     id: str = ""
     name: str = ""
     owner: str = ""
+    properties: dict[str, str] = {}
 
     def query(self) -> ImageQuery:
         """The same for a driver."""
-        return ImageQuery(id=self.id, name=self.name, owner=self.owner)
+        return ImageQuery(id=self.id, name=self.name, owner=self.owner, properties=self.properties)
 
 
 class PlannedTarget(_Frozen):

@@ -34,6 +34,28 @@ EC2_CONNECTION: dict[str, Any] = {
     },
 }
 
+OPENSTACK_CONNECTION: dict[str, Any] = {
+    "connection-type": "imagesmith_openstack",
+    "hook-class-name": "hooks.openstack_hook.OpenStackHook",
+    "hook-name": "Imagesmith: OpenStack",
+    "ui-field-behaviour": {
+        "hidden-fields": ["host", "schema", "port"],
+        "relabeling": {"login": "User"},
+        "placeholders": {"password": "empty for a cloud whose password is asked at every build"},
+    },
+    "conn-fields": {
+        "auth_url": _text("Auth URL", "Where there is none in include/clouds.yaml: https://host:5000/v3"),
+        "project": _text("Project", "Its name; Identity v2.0 calls it a tenant"),
+        "domain": _text("Domain", "The user's, and the project's if that has none below; Default if empty"),
+        "project_domain": _text("Project's domain", "Where it is not the user's"),
+        "region": _text("Region", "Where there is none in include/clouds.yaml"),
+        "application_credential_id": _text("Application credential ID", "Instead of user and password"),
+        "application_credential_secret": _text("Application credential secret", "", secret=True),
+        "ca_file": _text("CA file", "Path of the bundle to check the cloud's certificate with"),
+        "verify": _text("Verify", "no: take any certificate"),
+    },
+}
+
 
 def get_provider_info() -> dict[str, Any]:
     """The description of this distribution that Airflow's providers manager reads."""
@@ -41,5 +63,5 @@ def get_provider_info() -> dict[str, Any]:
         "package-name": "imagesmith",
         "name": "Imagesmith",
         "description": "Builds the same virtual machine image on several clouds and proves it.",
-        "connection-types": [EC2_CONNECTION],
+        "connection-types": [EC2_CONNECTION, OPENSTACK_CONNECTION],
     }

@@ -8,7 +8,7 @@ from typing import Any
 
 from imagesmith.clouds.openstack_api import Api
 from imagesmith.clouds.openstack_errors import NETWORK, status_of
-from imagesmith.clouds.openstack_words import PREFIX, TAG_NAME, OpenStackSettings, choices, described, tags_in
+from imagesmith.clouds.openstack_words import PREFIX, TAG_NAME, OpenStackSettings, all_tags, choices, described, tags_in
 from imagesmith.core import AddressRequest, Ledger, Resource, ResourceKind
 from imagesmith.errors import DefinitionError, ImagesmithError
 
@@ -113,11 +113,12 @@ class Neutron(Network):
                     body = {"floatingip": {"port_id": ports[0]["id"]}}
                     self._ask(tried, "PUT", f"floatingips/{each['id']}", json=body)
                 return
+        tags = all_tags(self._api.cloud, request.build_id, name=request.name, tags=request.tags)
         body = {
             "floatingip": {
                 "floating_network_id": self._outer_network(),
                 "port_id": ports[0]["id"],
-                "description": described(request.tags),
+                "description": described(tags),
             }
         }
         ledger.intend(ResourceKind.FLOATING_IP, request.name)

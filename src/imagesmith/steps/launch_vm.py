@@ -3,7 +3,16 @@
 from __future__ import annotations
 
 from imagesmith.catalog.records import ResourceRecord, TargetRecord
-from imagesmith.core import TAG_CLOUD, Instance, InstanceState, LaunchRequest, SourceImage, TargetState
+from imagesmith.core import (
+    TAG_CLOUD,
+    AddressRequest,
+    Instance,
+    InstanceState,
+    LaunchRequest,
+    ResourceKind,
+    SourceImage,
+    TargetState,
+)
 from imagesmith.errors import (
     ConnectionLost,
     CredentialsRefused,
@@ -141,10 +150,26 @@ async def _running(context: TargetContext, row: TargetRecord) -> Instance:
         if instance.state is InstanceState.RUNNING and instance.address:
             return instance
         _refuse_dead(context, instance)
+        if instance.state is InstanceState.RUNNING:
+            await _give_address(context, row)
         return None
 
     what = f"{context.name}: wait until instance {instance_id} runs and has an address"
     return await context.waits.until(look, what, every_s=INSTANCE_LOOKS_S, first_s=INSTANCE_FIRST_LOOK_S)
+
+
+async def _give_address(context: TargetContext, row: TargetRecord) -> None:
+    rows = await in_thread(context.catalog.resources, build_id=context.plan.build_id, cloud=context.name)
+    name = instance_name(context, row)
+    request = AddressRequest(
+        name=name,
+        build_id=context.plan.build_id,
+        instance_id=row.instance_id or "",
+        tags=context.tags(row),
+        known_ids=[each.resource_id for each in rows if each.kind is ResourceKind.FLOATING_IP and each.resource_id],
+    )
+    ledger = context.catalog.ledger(context.plan.build_id, context.name)
+    await context.waits.call(f"{context.name}: give {name} an address", context.cloud.give_address, request, ledger)
 
 
 def _refuse_dead(context: TargetContext, instance: Instance) -> None:
