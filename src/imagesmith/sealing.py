@@ -47,7 +47,8 @@ def unseal(secret: bytes, text: str, *, generator: str, cloud: str, now: datetim
         plain = AESGCM(_key(secret)).decrypt(raw[:_NONCE_BYTES], raw[_NONCE_BYTES:], _audience(generator, cloud))
     except (InvalidTag, binascii.Error, ValueError) as error:
         raise CredentialsRefused(
-            f"{cloud}: the credential of this build was not sealed for {generator} on {cloud} by this deployment; {cure}"
+            f"{cloud}: the credential of this build was not sealed for {generator} on {cloud} by this deployment; "
+            f"{cure}"
         ) from error
     document = json.loads(plain)
     if datetime.fromisoformat(document["expires"]) <= (now or datetime.now(UTC)):

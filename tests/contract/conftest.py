@@ -74,6 +74,14 @@ class Site(ABC):
     unknown_id: ImageQuery
     unknown_name: ImageQuery
     unknown_instance: str
+    # An image that somebody else has published and that a name alone must not find.
+    strangers: ImageQuery
+    kinds_of_a_launch = frozenset(
+        {ResourceKind.INSTANCE, ResourceKind.KEY_PAIR, ResourceKind.SECURITY_GROUP, ResourceKind.VOLUME}
+    )
+    kinds_of_an_image = frozenset({ResourceKind.IMAGE, ResourceKind.SNAPSHOT})
+    # Whether the cloud itself can say of a deleted instance that it was there.
+    remembers_the_ended = True
 
     def __init__(self) -> None:
         self.ledger = Lines()
@@ -202,6 +210,7 @@ class MemorySite(Site):
     unknown_id = ImageQuery(id="image-unknown")
     unknown_name = ImageQuery(name="no-such-*", owner="vendor")
     unknown_instance = "instance-unknown"
+    strangers = ImageQuery(name="base-*")
 
     def __init__(self, directory: Path) -> None:
         super().__init__()
@@ -258,6 +267,7 @@ class Ec2Site(Site):
         self._endpoint = endpoint
         self._look_every_s = look_every_s
         self.by_name = ImageQuery(name=source_name, owner=BASE_OWNER_ID)
+        self.strangers = ImageQuery(name=source_name)
         _control(endpoint, "/_sandbox/reset", {})
         _control(endpoint, "/_sandbox/settings", {"boot_s": 0.1, "stop_s": 0.05, "image_s": 0.1})
         images = self.client("ec2").describe_images(Filters=[{"Name": "name", "Values": [source_name]}])

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from imagesmith.clouds.caller_address import caller_cidr
+from imagesmith.clouds.ec2_launch import ssh_cidr
 from imagesmith.clouds.ec2_words import (
     Ec2Settings,
     address_of,
@@ -180,19 +180,19 @@ def test_settings_take_what_is_theirs():
 
 
 def test_own_address_on_the_way_to_a_local_endpoint():
-    assert caller_cidr("ec2", "http://127.0.0.1:4599", settings=Ec2Settings()) == "127.0.0.1/32"
+    assert ssh_cidr("ec2", "http://127.0.0.1:4599", settings=Ec2Settings()) == "127.0.0.1/32"
 
 
 @pytest.mark.parametrize("settings", [Ec2Settings(use_private_address=True), Ec2Settings(public_ip=False)])
 def test_own_address_is_not_guessed_for_private_networks(settings):
     with pytest.raises(DefinitionError, match="write ssh_cidr of ec2"):
-        caller_cidr("ec2", "http://127.0.0.1:4599", settings=settings)
+        ssh_cidr("ec2", "http://127.0.0.1:4599", settings=settings)
 
 
 def test_own_address_that_cannot_be_asked_is_worth_another_try():
     settings = Ec2Settings(caller_address_url="http://127.0.0.1:1/")
     with pytest.raises(CloudBusy, match="write ssh_cidr of ec2"):
-        caller_cidr("ec2", "https://ec2.us-east-1.amazonaws.com", settings=settings)
+        ssh_cidr("ec2", "https://ec2.us-east-1.amazonaws.com", settings=settings)
 
 
 @pytest.mark.parametrize(

@@ -69,7 +69,7 @@ class Launching:
         return is_new
 
     def _ensure_group(self, request: LaunchRequest, ledger: Ledger, *, tags: Mapping[str, str]) -> tuple[str, bool]:
-        cidr = self._ssh_cidr()
+        cidr = ssh_cidr(self._cloud, self._endpoint_url(), settings=self._settings)
         network = self._vpc()
         ledger.intend(ResourceKind.SECURITY_GROUP, request.name)
         group_id, is_new = self._make_group(request, network=network, tags=tags)
@@ -120,20 +120,6 @@ class Launching:
         subnets = self._ask(f"look up subnet {subnet_id}", "describe_subnets", SubnetIds=[subnet_id])["Subnets"]
         return {"VpcId": subnets[0]["VpcId"]}
 
-    def _ssh_cidr(self) -> str:
-        if self._settings.ssh_cidr != AUTO:
-            return self._settings.ssh_cidr
-        if self._settings.use_private_address or self._settings.public_ip is False:
-            raise DefinitionError(
-                f"{self._cloud}: ssh_cidr is auto, but instances are reached at private addresses, where the caller's "
-                f"address cannot be known; write ssh_cidr of {self._cloud} in include/clouds.yaml"
-            )
-        # AWS names the service in its documentation for the purpose; any other endpoint is reached directly.
-        endpoint_url = self._endpoint_url()
-        behind_aws = is_aws(urlsplit(endpoint_url).hostname or "")
-        ask_url = self._settings.caller_address_url if behind_aws else ""
-        return caller_cidr(self._cloud, endpoint_url, ask_url=ask_url)
-
     def _instance_launched(self, name: str) -> str | None:
         by_key = [{"Name": "key-name", "Values": [name]}]  # no other instance has this key pair
         reservations = pages(
@@ -168,3 +154,17 @@ class Launching:
                 "start the build again"
             )
         return str(document["InstanceId"])
+
+
+def ssh_cidr(cloud: str, endpoint_url: str, *, settings: Ec2Settings) -> str:
+    """Who may reach SSH on the instances, as a CIDR; raises DefinitionError where it cannot be known."""
+    if settings.ssh_cidr != AUTO:
+        return settings.ssh_cidr
+    if settings.use_private_address or settings.public_ip is False:
+        raise DefinitionError(
+            f"{cloud}: ssh_cidr is auto, but instances are reached at private addresses, where the caller's "
+            f"address cannot be known; write ssh_cidr of {cloud} in include/clouds.yaml"
+        )
+    # AWS names such a service in its documentation for the purpose; any other endpoint is reached directly.
+    behind_aws = is_aws(urlsplit(endpoint_url).hostname or "")
+    return caller_cidr(cloud, endpoint_url, ask_url=settings.caller_address_url if behind_aws else "")
