@@ -111,7 +111,7 @@ _LOCAL: tuple[tuple[str, Meaning], ...] = (
     ("MissingRequiredOptions", CREDENTIALS),
     ("MissingAuthPlugin", CREDENTIALS),
     ("AuthorizationFailure", CREDENTIALS),
-    ("SSLFailure", Meaning(SetupError, "check the CA file in the Airflow connection {cloud}, or the auth URL")),
+    ("SSLError", Meaning(SetupError, "check the CA file in the Airflow connection {cloud}, or the auth URL")),
     ("ConnectionError", UNREACHED),
     ("DiscoveryFailure", Meaning(SetupError, "check auth_url and identity_version of {cloud} in include/clouds.yaml")),
     (

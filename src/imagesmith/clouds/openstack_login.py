@@ -56,10 +56,10 @@ _TEXT_FIELDS = (
 
 def connect(cloud: str, settings: OpenStackSettings, credentials: Credentials) -> Any:
     """An `openstack.connection.Connection`, not yet logged in; raises SetupError, CredentialsRefused."""
-    from openstack.connection import Connection
+    import openstack
 
     auth_type, auth = login_of(cloud, settings, credentials)
-    return Connection(
+    return openstack.connect(
         auth_type=auth_type,
         auth=auth,
         region_name=settings.region or credentials.region or None,
