@@ -27,6 +27,9 @@ from botocore.exceptions import ConnectionClosedError
 from imagesmith.clouds.ec2 import CLIENT_CONFIG, Ec2Cloud
 from imagesmith.clouds.memory import MemoryCloud
 from imagesmith.clouds.memory_world import Fault, Timing
+from imagesmith.clouds.openstack import OpenStackCloud
+from imagesmith.clouds.openstack_login import Credentials, connect
+from imagesmith.clouds.openstack_words import OpenStackSettings
 from imagesmith.core import (
     TAG_GENERATOR,
     Cloud,
@@ -42,6 +45,8 @@ from imagesmith.core import (
 )
 from imagesmith.sandbox import base_image, config
 from imagesmith.sandbox.config import ACCESS_KEY_ID, BASE_OWNER_ID, SECRET_ACCESS_KEY
+from imagesmith.sandbox.openstack import sites
+from imagesmith.sandbox.openstack.sites import Facts
 
 LOOKS = 400
 
@@ -318,6 +323,90 @@ class Ec2Site(Site):
         _control(self._endpoint, "/_sandbox/reset", {})
 
 
+# The call whose answer is lost, for each of the driver's methods: HTTP method and path.
+OPENSTACK_EFFECTS = {
+    "launch": ("POST", r"/servers$"),
+    "save": ("POST", r"/servers/[^/]+/action$"),
+    "delete": ("DELETE", r"/servers/[^/]+$"),
+}
+
+
+class OpenStackSite(Site):
+    """The OpenStack driver on one of the sandbox's sites, whose machines answer by the clock."""
+
+    instance_type = "m1.small"
+    unknown_id = ImageQuery(id="6e5959e9-f349-420f-b77c-5485306fdc25")
+    unknown_name = ImageQuery(name="no-such-*")
+    unknown_instance = "0f0f0f0f-f349-420f-b77c-5485306fdc25"
+    other_owner = ImageQuery(name="simulated-*", owner="0" * 32)
+    strangers = ImageQuery(name="community-*")
+    kinds_of_a_launch = frozenset({ResourceKind.INSTANCE, ResourceKind.KEY_PAIR, ResourceKind.SECURITY_GROUP})
+    kinds_of_an_image = frozenset({ResourceKind.IMAGE})
+    remembers_the_ended = False
+
+    def __init__(self, endpoint: str, facts: Facts) -> None:
+        super().__init__()
+        self.name = facts.name
+        self._facts = facts
+        self._endpoint = endpoint
+        self.by_name = ImageQuery(name="simulated-*")
+        self._reset()
+        self._control({"boot_s": 0.1, "stop_s": 0.05, "image_s": 0.1})
+        self.newest_id = self.cloud().find_source_image(self.by_name).id
+        self.source = ImageQuery(id=self.newest_id)
+
+    def _control(self, wanted: dict[str, Any]) -> None:
+        _control(self._endpoint, "/_sandbox/settings", {"account": self.name, **wanted})
+
+    def _reset(self) -> None:
+        _control(self._endpoint, "/_sandbox/reset", {"account": self.name})
+
+    def _driver(self, password: str) -> OpenStackCloud:
+        settings = OpenStackSettings(
+            auth_url=self._facts.auth_url(self._endpoint),
+            identity_version=2 if self._facts.havana else 3,
+            region=sites.REGION,
+            network="private",
+        )
+        known = Credentials(username=sites.USER, password=password, project=sites.PROJECT)
+        return OpenStackCloud(self.name, partial(connect, self.name, settings, known), settings)
+
+    def cloud(self) -> Cloud:
+        return self._driver(sites.PASSWORD)
+
+    def stranger(self) -> Cloud:
+        return self._driver("wrong")
+
+    def losing(self, method: str) -> Cloud:
+        verb, path = OPENSTACK_EFFECTS[method]
+        fault = {"service": "compute", "method": verb, "path": path, "status": 0, "after_effect": True}
+        self._control({"fault": fault})
+        return self.cloud()
+
+    def pass_time(self) -> None:
+        time.sleep(0.02)
+
+    def pass_a_second(self) -> None:
+        time.sleep(1.0)
+
+    def be_busy(self) -> None:
+        self._control({"fault": {"status": 429, "message": "Too many requests"}})
+
+    def doom_next_instance(self, reason: str) -> None:
+        self._control({"doom": reason})
+
+    def is_public(self, image_id: str) -> bool:
+        login = Credentials(username=sites.USER, password=sites.PASSWORD, project=sites.PROJECT)
+        settings = OpenStackSettings(
+            auth_url=self._facts.auth_url(self._endpoint), identity_version=2 if self._facts.havana else 3
+        )
+        connection = connect(self.name, settings, login)
+        return bool(connection.image.get(f"/images/{image_id}").json()["visibility"] == "public")
+
+    def close(self) -> None:
+        self._reset()
+
+
 _CLIENTS: dict[tuple[str, str, str], Any] = {}
 
 
@@ -383,12 +472,14 @@ def _until_healthy(endpoint: str, server: subprocess.Popen[bytes], log: Path) ->
     raise AssertionError(f"the sandbox did not start:\n{log.read_text()}")
 
 
-@pytest.fixture(params=["memory", "ec2"])
+@pytest.fixture(params=["memory", "ec2", "openstack-hotel", "openstack-india"])
 def site(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Site]:
     """One implementation after the other."""
     if request.param == "memory":
         site: Site = MemorySite(tmp_path)
-    else:
+    elif request.param == "ec2":
         site = Ec2Site(request.getfixturevalue("sandbox_endpoint"))
+    else:
+        site = OpenStackSite(request.getfixturevalue("sandbox_endpoint"), sites.SITES[request.param])
     yield site
     site.close()
