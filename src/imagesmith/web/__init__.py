@@ -1,0 +1,1 @@
+"""What Imagesmith adds to Airflow's API server."""
