@@ -246,11 +246,12 @@ class Cloud(ABC):
     def observe_instances(self, instance_ids: Sequence[str]) -> dict[str, Instance]:
         """One look at many instances in as few calls as the cloud allows; one it does not know is GONE."""
 
-    def give_address(self, request: AddressRequest, ledger: Ledger) -> None:  # noqa: B027  # most clouds give one by themselves
-        """Give a running instance that has no address one of its own, or begin to; adopts an earlier try's.
+    def give_address(self, request: AddressRequest, ledger: Ledger) -> bool:
+        """True when a running instance without an address was given one of its own, or an earlier try's was found.
 
-        Raises QuotaExceeded, DefinitionError.
+        Most clouds give one by themselves and have nothing to do here. Raises QuotaExceeded, DefinitionError.
         """
+        return False
 
     @abstractmethod
     def console_output(self, instance_id: str) -> str:

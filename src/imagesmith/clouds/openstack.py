@@ -197,10 +197,9 @@ class OpenStackCloud(Cloud):
                 return None
             raise
 
-    def give_address(self, request: AddressRequest, ledger: Ledger) -> None:
+    def give_address(self, request: AddressRequest, ledger: Ledger) -> bool:
         """A floating IP of the instance's own, where the settings name a network for them."""
-        if self.settings.floating_ip_network:
-            self._network().give_address(request, ledger)
+        return bool(self.settings.floating_ip_network) and self._network().give_address(request, ledger)
 
     def console_output(self, instance_id: str) -> str:
         """The end of what the instance printed; "" where Nova has no console of it (yet)."""

@@ -33,8 +33,8 @@ class Network(ABC):
         """Our security groups."""
 
     @abstractmethod
-    def give_address(self, request: AddressRequest, ledger: Ledger) -> None:
-        """A floating IP of its own for the instance, unless it has one; nothing while it has no port yet."""
+    def give_address(self, request: AddressRequest, ledger: Ledger) -> bool:
+        """A floating IP of its own for the instance, unless it has one; False while it has no port yet."""
 
     @abstractmethod
     def floating_ips(self, instances: Iterable[Resource]) -> list[Resource]:
@@ -100,19 +100,19 @@ class Neutron(Network):
         found = self._list("security-groups", "list security groups of ours")
         return [_resource(ResourceKind.SECURITY_GROUP, group) for group in found if _ours(group)]
 
-    def give_address(self, request: AddressRequest, ledger: Ledger) -> None:
+    def give_address(self, request: AddressRequest, ledger: Ledger) -> bool:
         """Allocate and associate in one call; one that an earlier try left is taken up."""
         tried = f"give {request.instance_id} a floating IP"
         ports = list(self._list("ports", tried, device_id=request.instance_id))
         if not ports:
-            return
+            return False
         for each in self._list("floatingips", tried):
             if each["id"] in request.known_ids or tags_in(each.get("description")).get(TAG_NAME) == request.name:
                 ledger.made(ResourceKind.FLOATING_IP, request.name, str(each["id"]))
                 if each.get("port_id") != ports[0]["id"]:
                     body = {"floatingip": {"port_id": ports[0]["id"]}}
                     self._ask(tried, "PUT", f"floatingips/{each['id']}", json=body)
-                return
+                return True
         tags = all_tags(self._api.cloud, request.build_id, name=request.name, tags=request.tags)
         body = {
             "floatingip": {
@@ -124,6 +124,7 @@ class Neutron(Network):
         ledger.intend(ResourceKind.FLOATING_IP, request.name)
         made = self._post(tried, "floatingips", body)
         ledger.made(ResourceKind.FLOATING_IP, request.name, str(made["floatingip"]["id"]))
+        return True
 
     def floating_ips(self, instances: Iterable[Resource]) -> list[Resource]:
         """The floating IPs that bear our tags."""
@@ -194,12 +195,12 @@ class NovaNetwork(Network):
         found = self._groups("list security groups of ours")
         return [_resource(ResourceKind.SECURITY_GROUP, group) for group in found if _ours(group)]
 
-    def give_address(self, request: AddressRequest, ledger: Ledger) -> None:
+    def give_address(self, request: AddressRequest, ledger: Ledger) -> bool:
         """Allocate, write down, associate; one that an earlier try left is taken up where the catalog knows it."""
         tried = f"give {request.instance_id} a floating IP"
         found = list(self._api.pages(tried, "/os-floating-ips", "floating_ips"))
         if any(each.get("instance_id") == request.instance_id for each in found):
-            return
+            return True
         own = [each for each in found if str(each["id"]) in request.known_ids]
         if not own:
             ledger.intend(ResourceKind.FLOATING_IP, request.name)
@@ -208,6 +209,7 @@ class NovaNetwork(Network):
             ledger.made(ResourceKind.FLOATING_IP, request.name, str(own[0]["id"]))
         body = {"addFloatingIp": {"address": own[0]["ip"]}}
         self._api.post(tried, f"/servers/{request.instance_id}/action", body)
+        return True
 
     def floating_ips(self, instances: Iterable[Resource]) -> list[Resource]:
         """The floating IPs on our instances."""

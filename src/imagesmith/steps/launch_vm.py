@@ -147,18 +147,16 @@ async def _running(context: TargetContext, row: TargetRecord) -> Instance:
 
     async def look() -> Instance | None:
         instance = await context.looks.instance(instance_id)
-        if instance.state is InstanceState.RUNNING and instance.address:
-            return instance
         _refuse_dead(context, instance)
-        if instance.state is InstanceState.RUNNING:
-            await _give_address(context, row)
-        return None
+        if instance.state is InstanceState.RUNNING and not instance.address and await _give_address(context, row):
+            instance = await context.looks.instance(instance_id)
+        return instance if instance.state is InstanceState.RUNNING and instance.address else None
 
     what = f"{context.name}: wait until instance {instance_id} runs and has an address"
     return await context.waits.until(look, what, every_s=INSTANCE_LOOKS_S, first_s=INSTANCE_FIRST_LOOK_S)
 
 
-async def _give_address(context: TargetContext, row: TargetRecord) -> None:
+async def _give_address(context: TargetContext, row: TargetRecord) -> bool:
     rows = await in_thread(context.catalog.resources, build_id=context.plan.build_id, cloud=context.name)
     name = instance_name(context, row)
     request = AddressRequest(
@@ -169,7 +167,9 @@ async def _give_address(context: TargetContext, row: TargetRecord) -> None:
         known_ids=[each.resource_id for each in rows if each.kind is ResourceKind.FLOATING_IP and each.resource_id],
     )
     ledger = context.catalog.ledger(context.plan.build_id, context.name)
-    await context.waits.call(f"{context.name}: give {name} an address", context.cloud.give_address, request, ledger)
+    what = f"{context.name}: give {name} an address"
+    given: bool = await context.waits.call(what, context.cloud.give_address, request, ledger)
+    return given
 
 
 def _refuse_dead(context: TargetContext, instance: Instance) -> None:
