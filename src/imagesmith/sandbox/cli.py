@@ -3,6 +3,7 @@
 import argparse
 import json
 import os
+import shlex
 import shutil
 import sys
 import time
@@ -71,7 +72,7 @@ def reset() -> None:
         return
     _end_stray_machines()
     places = config.places()
-    for directory in (places.machines, places.disks):
+    for directory in (places.machines, places.disks, places.sites):
         shutil.rmtree(directory, ignore_errors=True)
     for suffix in ("", "-wal", "-shm"):
         Path(f"{places.state}{suffix}").unlink(missing_ok=True)
@@ -126,10 +127,22 @@ def _status(arguments: argparse.Namespace) -> int:
 def _print_status(found: dict[str, Any]) -> None:
     print(f"endpoint {found['endpoint']}  acceleration {found['acceleration']}  SSH port {found['ssh_port']}")
     print(how_to_use())
+    for name, account in found.get("accounts", {}).items():
+        _print_site(name, account)
     for image in found["images"]:
         print(f"image     {image['id']}  {image['state']:12} {image['name']}")
     for each in found["instances"]:
         print(f"instance  {each['id']}  {each['state']:14} {each['address']}  {each['image_id']}")
+
+
+def _print_site(name: str, account: dict[str, Any]) -> None:
+    """A site's address, the variables that point OpenStack's clients at it, and what is on it."""
+    print(f"{name}  {account['auth_url']}")
+    print("export " + " ".join(f"{key}={shlex.quote(value)}" for key, value in account["environment"].items()))
+    for each in account["images"]:
+        print(f"  image   {each['id']}  {each['status']:12} {each['name']}")
+    for each in account["servers"]:
+        print(f"  server  {each['id']}  {each['status']:12} {each['address'] or '-':15} {each['name']}")
 
 
 def _daemon() -> Daemon:
@@ -138,8 +151,8 @@ def _daemon() -> Daemon:
 
 def _end_stray_machines() -> None:
     """A killed server leaves its machines running; this ends them where no server is left to do it."""
-    machines = config.places().machines
-    for pid_file in machines.glob("*/qemu.pid"):
+    places = config.places()
+    for pid_file in [*places.machines.glob("*/qemu.pid"), *places.sites.glob("*/machines/*/qemu.pid")]:
         Daemon("qemu", directory=pid_file.parent).stop(limit_s=5.0)
 
 

@@ -171,7 +171,9 @@ class Cloud:
         return sum(each.kind == "qemu" and each.state in states for each in self.state.instances.values())
 
     def _make_instance(self, request: Launch, reservation: str, index: int) -> Instance:
-        volume = launching.root_volume(request, self.state.snapshots[request.image.snapshot_id])
+        volume = request.volume
+        if volume is None:
+            volume = launching.root_volume(request, self.state.snapshots[request.image.snapshot_id])
         instance = launching.instance_of(
             request,
             volume,

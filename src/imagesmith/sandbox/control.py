@@ -1,5 +1,10 @@
-"""The sandbox's own door, under `/_sandbox/`: how it is, what goes on, and how it should misbehave for a test."""
+"""The sandbox's own door, under `/_sandbox/`: how it is, what goes on, and how it should misbehave for a test.
 
+What it says of EC2's account stands at the top of each answer; what it says of the sites under `accounts`.
+"""
+
+import json
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -11,17 +16,23 @@ from imagesmith import __version__
 from imagesmith.sandbox.cloud import Cloud
 from imagesmith.sandbox.ec2_door import EC2Door, Fault
 from imagesmith.sandbox.machines import Timings
+from imagesmith.sandbox.openstack import control as site_control
+from imagesmith.sandbox.openstack.site import Site
 
+EC2 = "ec2"  # what its account is called where one is named
 _TIMINGS = {"boot_s": float, "script_s": float, "stop_s": float, "image_s": float, "ssh": bool}
 
 
 class Control:
     """Routes over the running sandbox. Nothing here is part of any cloud's API."""
 
-    def __init__(self, cloud: Cloud, door: EC2Door, timings: Timings, *, acceleration: str) -> None:
+    def __init__(
+        self, cloud: Cloud, door: EC2Door, timings: Timings, *, sites: Sequence[Site], acceleration: str
+    ) -> None:
         self._cloud = cloud
         self._door = door
         self._timings = timings
+        self._sites = {site.facts.name: site for site in sites}
         self._acceleration = acceleration
 
     def routes(self) -> list[Route]:
@@ -43,7 +54,7 @@ class Control:
                 "endpoint": self._cloud.endpoint,
                 "ssh_port": self._cloud.machines["qemu"].ssh_port,
                 "acceleration": self._acceleration,
-                "vms": self._cloud.running_vms(),
+                "vms": self._cloud.host.running_vms(),
             }
         )
 
@@ -61,6 +72,7 @@ class Control:
                 "security_groups": [each.name for each in state.groups.values()],
                 "volumes": [asdict(each) for each in state.volumes.values()],
                 "snapshots": [asdict(each) for each in state.snapshots.values()],
+                "accounts": {name: site.shown() for name, site in self._sites.items()},
             }
         )
 
@@ -68,10 +80,16 @@ class Control:
         """Timings of simulated machines, whether SSH answers, errors to come; answers with what holds now.
 
         `launch_error: {code, message, status, count}` is for RunInstances, `api_error` for any action or the one
-        in its `action`; null takes all planned errors back.
+        in its `action`; null takes all planned errors back. With `account`, the settings of that site
+        (openstack/control.py says which).
         """
+        wanted = await _body(request) if request.method == "POST" else {}
+        account = str(wanted.pop("account", request.query_params.get("account", EC2)))
+        if account in self._sites:
+            return site_control.settings(self._sites[account], wanted)
+        if account != EC2:
+            return self._unknown(account)
         if request.method == "POST":
-            wanted: dict[str, Any] = await request.json()
             unknown = set(wanted) - set(_TIMINGS) - {"launch_error", "api_error"}
             if unknown:
                 return JSONResponse({"error": f"unknown settings: {', '.join(sorted(unknown))}"}, status_code=400)
@@ -85,18 +103,36 @@ class Control:
     async def calls(self, request: Request) -> Response:
         """How often each action was called; DELETE begins anew."""
         counted = dict(self._door.calls)
+        sites = {name: dict(site.calls) for name, site in self._sites.items()}
         if request.method == "DELETE":
             self._door.calls.clear()
-        return JSONResponse({"total": sum(counted.values()), "actions": counted})
+            for site in self._sites.values():
+                site.calls.clear()
+        accounts = {name: {"total": sum(calls.values()), "actions": calls} for name, calls in sites.items()}
+        return JSONResponse({"total": sum(counted.values()), "actions": counted, "accounts": accounts})
 
     async def reset(self, request: Request) -> Response:
-        """Removes everything clients have made, and all settings of a test."""
+        """Removes everything clients have made, and all settings of a test: of every account, or of the one named."""
+        account = (await _body(request)).get("account")
+        if account not in (None, EC2, *self._sites):
+            return self._unknown(str(account))
+        for name, site in self._sites.items():
+            if account in (None, name):
+                await site.reset()
+        if account in (None, EC2):
+            await self._reset_ec2()
+        return JSONResponse({"ok": True})
+
+    async def _reset_ec2(self) -> None:
         await self._cloud.reset()
         self._door.faults.clear()
         self._door.calls.clear()
         for name, value in asdict(Timings()).items():
             setattr(self._timings, name, value)
-        return JSONResponse({"ok": True})
+
+    def _unknown(self, account: str) -> Response:
+        known = ", ".join((EC2, *self._sites))
+        return JSONResponse({"error": f"no account {account}; there are {known}"}, status_code=400)
 
     def _plan_fault(self, wanted: dict[str, Any], name: str, *, action: str) -> None:
         if name not in wanted:
@@ -114,3 +150,9 @@ class Control:
                 action=str(fault.get("action", action)),
             )
         )
+
+
+async def _body(request: Request) -> dict[str, Any]:
+    """The request's JSON object; none is an empty one."""
+    content = json.loads(await request.body() or b"null")
+    return content if isinstance(content, dict) else {}

@@ -7,7 +7,7 @@ from imagesmith.sandbox.addresses import Addresses
 
 
 class Host:
-    """This machine as its accounts see it; each account adds the count of its machines."""
+    """What the accounts share; each adds the count of its own machines."""
 
     def __init__(self, addresses: Addresses) -> None:
         self.addresses = addresses

@@ -25,6 +25,7 @@ class Launch:
     instance_profile: str = ""
     hostname: str = ""
     private_address: str = ""
+    volume: Volume | None = None
     instance_tags: dict[str, str] = field(default_factory=dict)
     volume_tags: dict[str, str] = field(default_factory=dict)
 

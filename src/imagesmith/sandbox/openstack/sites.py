@@ -1,4 +1,4 @@
-"""The sites: fixed facts of each, and what its one user needs to log in. The password opens nothing but this sandbox."""
+"""The sites: fixed facts of each, and what its one user needs to log in. The password opens only this sandbox."""
 
 import uuid
 from dataclasses import dataclass

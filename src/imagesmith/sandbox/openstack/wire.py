@@ -93,6 +93,13 @@ class Call:
         found: Document = body[name]
         return found
 
+    def number(self, name: str, default: int) -> int:
+        """A number of the query; raises Problem 400."""
+        text = self.query.get(name) or str(default)
+        if not text.isdigit():
+            raise Problem(400, f"Invalid input for query parameters {name}. Value: {text}. It must be an integer.")
+        return int(text)
+
     @property
     def user_token(self) -> Token:
         """The token of a call that needs one."""
