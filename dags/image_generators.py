@@ -8,12 +8,14 @@ A generator file with mistakes has no DAG until it is mended; `imagesmith valida
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
 from airflow.sdk import DAG, Param, TaskGroup, get_parsing_context
 
 from imagesmith import settings
+from imagesmith.cloud_settings import CloudSettings
 from imagesmith.generator import Generator, load_all
 from imagesmith.plan import params_schema, time_limits_s
 from operators.begin import Begin
@@ -29,7 +31,7 @@ log = logging.getLogger(__name__)
 BACKSTOP = timedelta(minutes=10)
 
 
-def generator_dag(generator: Generator) -> DAG:
+def generator_dag(generator: Generator, clouds: Mapping[str, CloudSettings]) -> DAG:
     """The DAG of one generator."""
     with DAG(
         dag_id=generator.name,
@@ -39,7 +41,7 @@ def generator_dag(generator: Generator) -> DAG:
         start_date=datetime(2026, 1, 1),
         catchup=False,
         max_active_runs=64,
-        params={name: Param(**schema) for name, schema in params_schema(generator).items()},
+        params={name: Param(**schema) for name, schema in params_schema(generator, clouds).items()},
         default_args={"owner": "imagesmith"},
         tags=["imagesmith", *generator.clouds],
         is_paused_upon_creation=False,
@@ -81,7 +83,7 @@ def _dags() -> None:
     for finding in loaded.findings:
         log.warning("%s", finding)
     for name, generator in loaded.generators.items():
-        globals()[name] = generator_dag(generator)
+        globals()[name] = generator_dag(generator, loaded.clouds)
 
 
 _dags()

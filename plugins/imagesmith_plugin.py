@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import sys
+from typing import Any
 
 from airflow.plugins_manager import AirflowPlugin
 
@@ -32,7 +33,17 @@ if len(sys.argv) > 1 and sys.argv[1] in RUNS_TASKS:
     importlib.import_module("hooks.ec2_hook").service_models()
 
 
+def password_gate() -> list[dict[str, Any]]:
+    """What stands before the API server and lets no password through; nothing in the other components."""
+    if "api-server" not in sys.argv and "api_server" not in " ".join(sys.argv):
+        return []
+    gate = importlib.import_module("imagesmith.web.passwords").PasswordGate
+    desk = importlib.import_module("hooks.password_desk").AirflowDesk()
+    return [{"name": "Imagesmith: passwords", "middleware": gate, "kwargs": {"desk": desk}}]
+
+
 class ImagesmithPlugin(AirflowPlugin):
     """Imagesmith's name in Airflow's list of plugins."""
 
     name = "imagesmith"
+    fastapi_root_middlewares = password_gate()

@@ -11,6 +11,7 @@ from airflow.sdk.exceptions import AirflowNotFoundException
 from imagesmith.core import Cloud
 from imagesmith.errors import SetupError
 from imagesmith.plan import PlannedTarget
+from imagesmith.steps.runner import Credential
 from imagesmith.waiting import SharedLooks
 
 if TYPE_CHECKING:
@@ -28,18 +29,18 @@ MISSING = (
 )
 
 
-def open_cloud(target: PlannedTarget) -> Cloud:
+def open_cloud(target: PlannedTarget, credential: Credential = None) -> Cloud:
     """The driver of the target's cloud, in a task; raises SetupError when the connection is missing."""
     try:
         connection = BaseHook.get_connection(target.cloud)
     except AirflowNotFoundException as error:
         raise SetupError(MISSING.format(cloud=target.cloud, type=target.cloud_type)) from error
-    return cloud_of(target, connection)
+    return cloud_of(target, connection, credential)
 
 
-async def open_account(target: PlannedTarget) -> tuple[Cloud, SharedLooks]:
+async def open_account(target: PlannedTarget, credential: Credential) -> tuple[Cloud, SharedLooks]:
     """The driver of the target's cloud and its looks, in a task, whose process is its own and may block."""
-    cloud = open_cloud(target)
+    cloud = open_cloud(target, credential)
     return cloud, SharedLooks(cloud, gather_s=0)
 
 
@@ -51,9 +52,10 @@ async def aconnection(target: PlannedTarget) -> Connection:
         raise SetupError(MISSING.format(cloud=target.cloud, type=target.cloud_type)) from error
 
 
-def cloud_of(target: PlannedTarget, connection: Connection) -> Cloud:
-    """The driver of the target's cloud with the credentials of `connection`."""
+def cloud_of(target: PlannedTarget, connection: Connection, credential: Credential) -> Cloud:
+    """The driver of the target's cloud with the credentials of `connection`, or the build's own."""
     module_name, _, class_name = HOOKS[target.cloud_type].partition(":")
     hook: Any = getattr(import_module(module_name), class_name)
-    cloud: Cloud = hook.from_connection(connection).cloud(target.cloud, target.settings)
+    own = {} if credential is None else {"credential": credential}
+    cloud: Cloud = hook.from_connection(connection).cloud(target.cloud, target.settings, **own)
     return cloud

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
 from typing import Any
 
 from airflow.sdk.bases.hook import BaseHook
 
 from imagesmith.clouds.openstack import OpenStackCloud
-from imagesmith.clouds.openstack_login import Credentials, connect
+from imagesmith.clouds.openstack_login import Credentials
+from imagesmith.clouds.openstack_password import open_cloud
 from imagesmith.clouds.openstack_words import OpenStackSettings
 from imagesmith.errors import ImagesmithError
 
@@ -32,15 +32,22 @@ class OpenStackHook(BaseHook):
         """A hook on an Airflow connection already fetched, so that a trigger can fetch it without blocking."""
         return cls(connection.conn_id, connection=connection)
 
-    def cloud(self, name: str = "", settings: Mapping[str, Any] | None = None) -> OpenStackCloud:
-        """The driver of this cloud, by its settings in include/clouds.yaml."""
-        known = OpenStackSettings.from_mapping(settings or {})
+    def credentials(self) -> Credentials:
+        """What the connection holds."""
         connection = self._connection or self.get_connection(self.cloud_name)
-        credentials = Credentials.from_fields(
+        return Credentials.from_fields(
             login=connection.login or "", password=connection.password or "", extra=connection.extra_dejson
         )
-        cloud_name = name or self.cloud_name
-        return OpenStackCloud(cloud_name, partial(connect, cloud_name, known, credentials), known)
+
+    def cloud(
+        self,
+        name: str = "",
+        settings: Mapping[str, Any] | None = None,
+        credential: Mapping[str, str] | None = None,
+    ) -> OpenStackCloud:
+        """The driver of this cloud, by its settings in include/clouds.yaml; `credential` stands for a password."""
+        known = OpenStackSettings.from_mapping(settings or {})
+        return open_cloud(name or self.cloud_name, known, self.credentials(), credential)
 
     def test_connection(self) -> tuple[bool, str]:
         """What Airflow's button shows: whom the cloud takes us for, or why it does not."""

@@ -58,8 +58,8 @@ class StepOperator(BaseOperator):
         """Run the step, or as much of it as this worker has patience for."""
         run = context["dag_run"]
         build_id, target = planned_target(this_deployment().catalog, run.dag_id, run.run_id, self.cloud)
-        if target is None:
-            raise AirflowSkipException(f"{self.cloud} was not chosen for this build")
+        if isinstance(target, str):
+            raise AirflowSkipException(target)
         try:
             return asyncio.run(
                 run_step(

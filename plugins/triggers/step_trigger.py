@@ -18,7 +18,7 @@ from hooks.opening import aconnection, cloud_of
 from imagesmith.core import Cloud
 from imagesmith.errors import ImagesmithError
 from imagesmith.plan import PlannedTarget
-from imagesmith.steps.runner import Step, run_step
+from imagesmith.steps.runner import Credential, Step, run_step
 from imagesmith.waiting import SharedLooks
 from operators.deployment import this_deployment
 
@@ -66,12 +66,12 @@ class StepTrigger(BaseTrigger):
 _accounts: dict[str, tuple[Cloud, SharedLooks]] = {}
 
 
-async def _shared_account(target: PlannedTarget) -> tuple[Cloud, SharedLooks]:
+async def _shared_account(target: PlannedTarget, credential: Credential) -> tuple[Cloud, SharedLooks]:
     """The driver and looks that all targets of this account share while settings and credentials stay the same."""
     connection = await aconnection(target)
-    marks = json.dumps([target.cloud, target.settings, connection.get_uri()], sort_keys=True)
+    marks = json.dumps([target.cloud, target.settings, connection.get_uri(), credential], sort_keys=True)
     account = sha256(marks.encode()).hexdigest()
     if account not in _accounts:
-        cloud = await asyncio.to_thread(cloud_of, target, connection)
+        cloud = await asyncio.to_thread(cloud_of, target, connection, credential)
         _accounts[account] = (cloud, SharedLooks(cloud, gather_s=GATHER_S))
     return _accounts[account]

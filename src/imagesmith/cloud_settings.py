@@ -83,6 +83,11 @@ class CloudSettings(Section):
         """What is wrong with an entry's tags on this type of cloud and its cure, or None."""
         return None
 
+    @property
+    def asks_password(self) -> bool:
+        """Whether this cloud's password is stored nowhere and asked at every build."""
+        return False
+
     def driver_settings(self) -> dict[str, Any]:
         """The settings as plain values for the driver, without the type."""
         return self.model_dump(mode="json", exclude={"type"})
@@ -186,6 +191,11 @@ class OpenStackSettings(CloudSettings):
     availability_zone: Line | None = None
     boot_from_volume: bool = False
     config_drive: bool = True
+
+    @property
+    def asks_password(self) -> bool:
+        """With `password: ask`."""
+        return self.password == "ask"
 
     @model_validator(mode="after")
     def _interface_is_one(self) -> OpenStackSettings:

@@ -276,6 +276,10 @@ class Cloud(ABC):
     def finish_image(self, image_id: str, *, tags: Mapping[str, str], public: bool) -> None:
         """What can only be done to an available image: tags on its snapshots, permission to launch."""
 
+    def end_credential(self) -> str:
+        """Take back what a password was exchanged for; "" when it is gone, else why it stays until it expires."""
+        return ""
+
     @abstractmethod
     def find_resources(self, build_id: str | None = None) -> list[Resource]:
         """Everything on this account with our tag, of one build or of all; instances already ended are left out."""

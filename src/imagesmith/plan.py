@@ -20,7 +20,7 @@ from imagesmith.errors import DefinitionError
 from imagesmith.findings import did_you_mean
 from imagesmith.generator import Generator
 from imagesmith.image_names import render
-from imagesmith.parameters import NOUNS, Value, accept, as_variable, from_text, json_schema
+from imagesmith.parameters import NOUNS, PASSWORD_PREFIX, Value, accept, as_variable, from_text, json_schema
 
 # Flat arguments of an Airflow `Param`: default, description, and a JSON schema's own keys.
 ParamSpec = dict[str, Any]
@@ -99,6 +99,8 @@ class Plan(_Frozen):
     created: Annotated[AwareDatetime, AfterValidator(lambda moment: moment.astimezone(UTC))]
     time_limit_s: int
     targets: dict[str, PlannedTarget]
+    # Clouds that were chosen and are left out all the same, each with the reason and the cure.
+    skipped: dict[str, str] = {}
 
     def environment(self, cloud: str | None = None) -> dict[str, str]:
         """The script's own variables; with a cloud's name also IMAGESMITH_CLOUD."""
@@ -131,14 +133,18 @@ def freeze(
     created: datetime,
     parameters: Mapping[str, object] | None = None,
     chosen_clouds: Sequence[str] | None = None,
+    skipped: Mapping[str, str] | None = None,
 ) -> Plan:
     """The plan of one build; raises DefinitionError naming what does not fit and the cure.
 
-    Parameters left out have their defaults. `chosen_clouds` None means all of the generator's.
+    Parameters left out have their defaults. `chosen_clouds` None means all of the generator's; of these `skipped` are
+    left out, for the reasons given.
     """
     if created.tzinfo is None:
         raise ValueError("freeze: created has no time zone; pass datetime.now(UTC)")
-    names = _chosen(generator, chosen_clouds)
+    names = [name for name in _chosen(generator, chosen_clouds) if name not in (skipped or {})]
+    if not names:
+        raise DefinitionError(f"{generator.name}: nothing is left to build: {'; '.join((skipped or {}).values())}")
     return Plan(
         build_id=build_id,
         generator=generator.name,
@@ -151,11 +157,12 @@ def freeze(
         created=created,
         time_limit_s=generator.time_limit_s,
         targets={name: _target(generator, name, clouds=clouds, build_id=build_id, created=created) for name in names},
+        skipped=dict(skipped or {}),
     )
 
 
-def params_schema(generator: Generator) -> dict[str, ParamSpec]:
-    """What a DAG turns into Params: the generator's parameters, and `clouds`, a choice of several."""
+def params_schema(generator: Generator, clouds: Mapping[str, CloudSettings]) -> dict[str, ParamSpec]:
+    """What a DAG turns into Params: the generator's parameters, `clouds`, a choice of several, and passwords."""
     specs = {name: json_schema(name, parameter) for name, parameter in generator.parameters.items()}
     names = list(generator.clouds)
     specs[CLOUDS_PARAM] = {
@@ -168,6 +175,15 @@ def params_schema(generator: Generator) -> dict[str, ParamSpec]:
         "examples": names,  # what makes Airflow's form show a choice of several
         "default": names,
     }
+    for name in names:
+        if clouds[name].asks_password:
+            specs[PASSWORD_PREFIX + name] = {
+                "title": f"Password for {name}",
+                "description": f"Asked at every build on {name} and stored nowhere.",
+                "type": ["null", "string"],
+                "format": "password",
+                "default": None,
+            }
     return specs
 
 

@@ -164,8 +164,8 @@ def test_parameter_without_value(tmp_path: Path) -> None:
     changed = generator.model_copy(update={"parameters": {"extra": extra}})
     with pytest.raises(DefinitionError, match="two: parameter extra has no value; give text"):
         freeze(changed, clouds, build_id="b", created=NOW)
-    assert "default" not in params_schema(changed)["extra"]
-    assert params_schema(changed)["extra"]["type"] == "string"
+    assert "default" not in params_schema(changed, clouds)["extra"]
+    assert params_schema(changed, clouds)["extra"]["type"] == "string"
 
 
 def test_what_forms_send(two: tuple[Generator, dict[str, CloudSettings]]) -> None:
@@ -183,7 +183,7 @@ def test_clouds_are_chosen_in_the_order_of_the_generator(
 
 
 def test_params_schema_is_what_airflow_takes(two: tuple[Generator, dict[str, CloudSettings]]) -> None:
-    specs = params_schema(two[0])
+    specs = params_schema(*two)
     assert specs["extra"] == {
         "title": "extra",
         "type": ["string", "null"],

@@ -29,6 +29,7 @@ _FRESH_TARGET: Mapping[str, Any] = {
     "cleanup_started_at": None,
     "customized_instance_id": "",
     "host_key": "",
+    "sealed_credential": "",
     "error": "",
     "started_at": None,
     "ended_at": None,

@@ -6,7 +6,7 @@ Text that is not known yet is "", a time that has not come is None. All times ar
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, TypedDict
@@ -36,6 +36,7 @@ class NewTarget:
     cloud: str
     required: bool = True
     image_name: str = ""
+    sealed_credential: str = field(default="", repr=False)
 
 
 class TargetChanges(TypedDict, total=False):
@@ -52,6 +53,7 @@ class TargetChanges(TypedDict, total=False):
     cleanup_started_at: datetime | None
     customized_instance_id: str
     host_key: str
+    sealed_credential: str
 
 
 @dataclass(frozen=True)
@@ -89,7 +91,8 @@ class TargetRecord:
     """One cloud's part of a build.
 
     `output_offset` counts the bytes of the script's output seen so far, `output_tail` holds the last 64 KiB.
-    `host_key` is one line of OpenSSH. `customized_instance_id` is the instance whose scripts all ended well.
+    `host_key` is one line of OpenSSH. `sealed_credential` stands for a password that was asked, until the target has
+    ended. `customized_instance_id` is the instance whose scripts all ended well.
     """
 
     build_id: str
@@ -108,6 +111,7 @@ class TargetRecord:
     cleanup_started_at: datetime | None
     customized_instance_id: str
     host_key: str
+    sealed_credential: str = field(repr=False)
     error: str
     started_at: datetime | None
     ended_at: datetime | None

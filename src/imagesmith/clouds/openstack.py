@@ -62,15 +62,24 @@ _PATCH = {"Content-Type": "application/openstack-images-v2.1-json-patch"}
 class OpenStackCloud(Cloud):
     """One project in one region.
 
-    `connect` gives the connection; whoever gives it has the credentials, the driver never sees them.
+    `connect` gives the connection, `end_credential` takes back what it logs in with, where that is the build's own;
+    whoever gives them has the credentials, the driver never sees them.
     """
 
     type: ClassVar[str] = "openstack"
     # A call whose connection broke may take effect some seconds later; what is made is listed at once.
     traits: ClassVar[Traits] = Traits(host_key_injection=True, powers_off=True, client_token=False, settle_s=10.0)
 
-    def __init__(self, name: str, connect: Callable[[], Any], settings: OpenStackSettings | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        connect: Callable[[], Any],
+        settings: OpenStackSettings | None = None,
+        *,
+        end_credential: Callable[[], str] | None = None,
+    ) -> None:
         super().__init__(name)
+        self._end_credential = end_credential
         self.settings = settings or OpenStackSettings()
         self._api = Api(name, connect)
         self._lock = threading.Lock()
@@ -304,6 +313,10 @@ class OpenStackCloud(Cloud):
                 headers=_PATCH,
                 **more,
             )
+
+    def end_credential(self) -> str:
+        """Take back the build's own credential, where it works with one."""
+        return self._end_credential() if self._end_credential else ""
 
     def find_resources(self, build_id: str | None = None) -> list[Resource]:
         """Everything of ours in the project, of one build or of all, a call per kind."""

@@ -1,15 +1,19 @@
 """A password exchanged at Keystone for something that ends by itself: what a build keeps of it is this.
 
-Where Keystone has application credentials it is one of those, restricted and for the time of the build, so that a build
-may outlast a token; the token goes along, because only its holder may take the credential back. Elsewhere it is a token.
+Where Keystone has application credentials it is one of those, restricted and for the time of the build, so that a
+build may outlast a token; the token goes along, because only its holder may take the credential back. Elsewhere it is
+a token.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
+from imagesmith.clouds.openstack import OpenStackCloud
 from imagesmith.clouds.openstack_errors import Refused, failed, refused, words_of
 from imagesmith.clouds.openstack_login import Credentials, connect
 from imagesmith.clouds.openstack_words import OpenStackSettings
@@ -55,7 +59,7 @@ def exchange(
     return Exchanged({**token, **made}, expires)
 
 
-def credentials_of(known: Credentials, content: dict[str, str]) -> Credentials:
+def credentials_of(known: Credentials, content: Mapping[str, str]) -> Credentials:
     """The connection's credentials with what `exchange` gave in the place of a password."""
     return replace(
         known,
@@ -66,7 +70,21 @@ def credentials_of(known: Credentials, content: dict[str, str]) -> Credentials:
     )
 
 
-def revoke(cloud: str, settings: OpenStackSettings, credentials: Credentials, content: dict[str, str]) -> str:
+def open_cloud(
+    cloud: str, settings: OpenStackSettings, known: Credentials, content: Mapping[str, str] | None = None
+) -> OpenStackCloud:
+    """The driver of a cloud; `content`, what `exchange` gave, goes before what the connection holds."""
+    if content is None:
+        return OpenStackCloud(cloud, partial(connect, cloud, settings, known), settings)
+    return OpenStackCloud(
+        cloud,
+        partial(connect, cloud, settings, credentials_of(known, content)),
+        settings,
+        end_credential=partial(revoke, cloud, settings, known, content),
+    )
+
+
+def revoke(cloud: str, settings: OpenStackSettings, credentials: Credentials, content: Mapping[str, str]) -> str:
     """Take back what `exchange` gave; "" when it is gone, else why it stays until it ends by itself.
 
     Raises CloudBusy when Keystone can't be reached.

@@ -10,9 +10,11 @@ from typing import Any
 from imagesmith.catalog.records import BuildRecord, NewTarget
 from imagesmith.catalog.store import Catalog
 from imagesmith.core import TargetState
-from imagesmith.errors import DefinitionError
+from imagesmith.errors import CredentialsRefused, DefinitionError
 from imagesmith.generator import Loaded
+from imagesmith.parameters import PASSWORD_PREFIX
 from imagesmith.plan import CLOUDS_PARAM, Plan, freeze, new_build_id
+from imagesmith.sealing import is_sealed
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,8 @@ def begin(request: Request, *, load: Callable[[], Loaded], catalog: Catalog) -> 
     known = catalog.find_build(request.dag_id, request.run_id)
     if known is not None:
         return _again(catalog, known)
-    plan = _freeze(request, load())
+    sealed: dict[str, str] = {}
+    plan = _freeze(request, load(), sealed)
     return catalog.begin_build(
         build_id=plan.build_id,
         generator=plan.generator,
@@ -48,7 +51,12 @@ def begin(request: Request, *, load: Callable[[], Loaded], catalog: Catalog) -> 
         plan=plan.model_dump(mode="json"),
         deadline=plan.created + timedelta(seconds=plan.time_limit_s),
         targets=[
-            NewTarget(cloud=name, required=target.required, image_name=target.image_name)
+            NewTarget(
+                cloud=name,
+                required=target.required,
+                image_name=target.image_name,
+                sealed_credential=sealed.get(name, ""),
+            )
             for name, target in plan.targets.items()
         ],
     )
@@ -63,7 +71,8 @@ def _again(catalog: Catalog, build: BuildRecord) -> BuildRecord:
     return catalog.restart_build(build.build_id, deadline=datetime.now(UTC) + timedelta(seconds=time_limit_s))
 
 
-def _freeze(request: Request, loaded: Loaded) -> Plan:
+def _freeze(request: Request, loaded: Loaded, sealed: dict[str, str]) -> Plan:
+    """The plan; `sealed` gets the credential of each cloud that asks for a password."""
     generator = loaded.generators.get(request.generator)
     if generator is None:
         raise DefinitionError(
@@ -72,6 +81,15 @@ def _freeze(request: Request, loaded: Loaded) -> Plan:
         )
     parameters = dict(request.parameters)
     chosen: Sequence[str] | None = parameters.pop(CLOUDS_PARAM, None)
+    given = {cloud: parameters.pop(PASSWORD_PREFIX + cloud, None) for cloud in generator.clouds}
+    skipped = {}
+    for cloud in generator.clouds:
+        if not loaded.clouds[cloud].asks_password or (chosen is not None and cloud not in chosen):
+            continue
+        if given[cloud]:
+            sealed[cloud] = _sealed(cloud, given[cloud])
+        else:
+            skipped[cloud] = _without_password(request, cloud)
     created = datetime.now(UTC).replace(microsecond=0)
     return freeze(
         generator,
@@ -80,9 +98,27 @@ def _freeze(request: Request, loaded: Loaded) -> Plan:
         created=created,
         parameters=parameters,
         chosen_clouds=chosen,
+        skipped=skipped,
+    )
+
+
+def _sealed(cloud: str, given: object) -> str:
+    """The credential that the API server sealed; a password that came past it is refused without being told."""
+    if not isinstance(given, str) or not is_sealed(given):
+        raise CredentialsRefused(
+            f"{cloud}: the password came on a way on which it is stored, so it is not used and should be changed; "
+            "start builds in Airflow's form, over its REST API, or with `imagesmith build`"
+        )
+    return given
+
+
+def _without_password(request: Request, cloud: str) -> str:
+    return (
+        f"{cloud} asks for its password at every build, and a {request.how} run has none; to build there, start "
+        f"{request.generator} in Airflow's form or with `imagesmith build {request.generator} --cloud {cloud}`"
     )
 
 
 def _content(plan: Plan) -> dict[str, Any]:
     """What a version of a generator consists of, for the catalog: all but what is the build's own."""
-    return plan.model_dump(mode="json", exclude={"build_id", "created", "parameters"})
+    return plan.model_dump(mode="json", exclude={"build_id", "created", "parameters", "skipped"})

@@ -16,7 +16,7 @@ from imagesmith.core import TAG_CLOUD, Cloud, Resource, ResourceKind, TargetStat
 from imagesmith.errors import CloudError, ImagesmithError
 from imagesmith.plan import Plan, PlannedTarget
 from imagesmith.steps.publish import publish
-from imagesmith.steps.runner import Deployment, Step, run_step
+from imagesmith.steps.runner import Credential, Deployment, Step, run_step
 from imagesmith.waiting import SharedLooks, in_thread
 
 # After the last moment at which a teardown may run, this much for clocks that differ and tasks that start late.
@@ -39,7 +39,7 @@ class Sweep:
         self,
         deployment: Deployment,
         *,
-        open_cloud: Callable[[PlannedTarget], Cloud],
+        open_cloud: Callable[[PlannedTarget, Credential], Cloud],
         dry_run: bool,
         emit: Callable[[str], None],
     ) -> None:
@@ -74,8 +74,10 @@ class Sweep:
         self._emit(line)
 
     async def _tagged(self, target: PlannedTarget, over: dict[str, BuildRecord]) -> set[Leftover]:
+        if target.settings.get("password") == "ask":
+            return set()  # nobody is there to be asked; each build's own credential opens it while it lasts
         try:
-            cloud = self._open_cloud(target)
+            cloud = self._open_cloud(target, None)
             known = await in_thread(known_ids, self._catalog)
             tagged, unknown = await in_thread(tagged_leftovers, over, cloud, known)
         except ImagesmithError as error:
@@ -88,8 +90,8 @@ class Sweep:
             )
         return tagged
 
-    async def _open_account(self, target: PlannedTarget) -> tuple[Cloud, SharedLooks]:
-        cloud = self._open_cloud(target)
+    async def _open_account(self, target: PlannedTarget, credential: Credential) -> tuple[Cloud, SharedLooks]:
+        cloud = self._open_cloud(target, credential)
         return cloud, SharedLooks(cloud, gather_s=0)
 
     async def _end(self, leftover: Leftover) -> None:

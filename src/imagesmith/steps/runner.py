@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -13,6 +13,7 @@ from imagesmith.core import Cloud, TargetState
 from imagesmith.durations import format_duration
 from imagesmith.errors import BuildStateError, ImagesmithError, Transient
 from imagesmith.plan import Plan, PlannedTarget
+from imagesmith.sealing import unseal
 from imagesmith.steps.context import TargetContext
 from imagesmith.steps.launch_vm import launch_vm
 from imagesmith.steps.snapshot_image import snapshot_image
@@ -21,8 +22,10 @@ from imagesmith.steps.terminate import terminate
 from imagesmith.waiting import Limit, SharedLooks, StillWaiting, Waits, in_thread
 
 StepResult = dict[str, str]
+# What a password was exchanged for, where the cloud asks for one; None where the connection has all it takes.
+Credential = Mapping[str, str] | None
 # From a target to its cloud's driver, and the looks that all targets of one account share.
-OpenAccount = Callable[[PlannedTarget], Awaitable[tuple[Cloud, SharedLooks]]]
+OpenAccount = Callable[[PlannedTarget, Credential], Awaitable[tuple[Cloud, SharedLooks]]]
 
 
 class Step(StrEnum):
@@ -83,7 +86,8 @@ async def run_step(
     started = await in_thread(catalog.start_step, build_id, cloud, step)
     limit = _limit(step, plan, build, started_at=started.started_at, cloud=cloud)
     try:
-        driver, looks = await open_account(plan.targets[cloud])
+        credential = await in_thread(unsealed, deployment, plan, cloud)
+        driver, looks = await open_account(plan.targets[cloud], credential)
         context = TargetContext(
             plan=plan,
             target=plan.targets[cloud],
@@ -104,6 +108,14 @@ async def run_step(
         raise
     await in_thread(catalog.end_step, build_id, cloud, step)
     return result
+
+
+def unsealed(deployment: Deployment, plan: Plan, cloud: str) -> Credential:
+    """The credential of a target whose cloud asks for a password; raises CredentialsRefused when it has ended."""
+    if plan.targets[cloud].settings.get("password") != "ask":
+        return None
+    sealed = deployment.catalog.target(plan.build_id, cloud).sealed_credential
+    return unseal(deployment.secret, sealed, generator=plan.generator, cloud=cloud)
 
 
 def _refuse_ended(catalog: Catalog, build_id: str, cloud: str) -> None:
@@ -129,9 +141,11 @@ def _limit(step: Step, plan: Plan, build: BuildRecord, *, started_at: datetime, 
     return min(own, whole, key=lambda limit: limit.at) if rule.bound_by_build else own
 
 
-def planned_target(catalog: Catalog, dag_id: str, run_id: str, cloud: str) -> tuple[str, PlannedTarget | None]:
-    """The build's id and the target's plan, None for a cloud not chosen; raises BuildStateError without a build."""
+def planned_target(catalog: Catalog, dag_id: str, run_id: str, cloud: str) -> tuple[str, PlannedTarget | str]:
+    """The build's id and the target's plan, or why it has none; raises BuildStateError without a build."""
     build = catalog.find_build(dag_id, run_id)
     if build is None:
         raise BuildStateError(f"{dag_id}: run {run_id} has no build in the catalog; clear its begin task")
-    return build.build_id, Plan.model_validate(build.plan).targets.get(cloud)
+    plan = Plan.model_validate(build.plan)
+    left_out = plan.skipped.get(cloud) or f"{cloud} was not chosen for this build"
+    return build.build_id, plan.targets.get(cloud, left_out)

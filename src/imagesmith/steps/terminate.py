@@ -23,6 +23,8 @@ async def terminate(context: TargetContext) -> dict[str, str]:
     await _delete(context, _doomed(row, _union(found, rows)))
     if unclear:
         await _settle(context, row, unclear)
+    if row.sealed_credential:
+        await _take_back_credential(context)
     context.emit(f"{context.name}: {row.state}, nothing left on the cloud{_but_the_image(row)}")
     return {"state": str(row.state)}
 
@@ -118,6 +120,14 @@ async def _settle(context: TargetContext, row: TargetRecord, unclear: list[Resou
     await _delete(context, _doomed(row, await _find(context)))
     for intent in unclear:
         await in_thread(context.catalog.abandon_resource, context.plan.build_id, context.name, intent.kind, intent.name)
+
+
+async def _take_back_credential(context: TargetContext) -> None:
+    """The last act on a cloud that asked for a password: what stood for it ends, and nothing of it is kept."""
+    trouble: str = await context.waits.call(f"{context.name}: take back the credential", context.cloud.end_credential)
+    if trouble:
+        context.emit(f"{context.name}: the credential of this build ends by itself: {trouble}")
+    await context.update(sealed_credential="")
 
 
 def _but_the_image(row: TargetRecord) -> str:
