@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from imagesmith.airflow_client import AirflowClient, NoSuchGenerator, Run
 from imagesmith.commands.choice import add_choice, conf_of, local_generator
+from imagesmith.commands.passwords import typed_in
 
 if TYPE_CHECKING:
     from imagesmith.progress import BuildProgress
@@ -37,7 +38,8 @@ def run(args: argparse.Namespace) -> int:
     """0 once the run is started; with `--wait` 0 if the build is successful, else 1."""
     airflow = AirflowClient()
     people = sys.stderr if args.json else sys.stdout
-    started = start(args.name, conf_of(args), airflow=airflow, people=people)
+    conf = conf_of(args)
+    started = start(args.name, {**conf, **typed_in(args.name, conf)}, airflow=airflow, people=people)
     url = airflow.run_address(started.dag_id, started.run_id)
     if not args.wait:
         if args.json:

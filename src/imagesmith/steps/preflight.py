@@ -46,6 +46,9 @@ def ask(plan: Plan, open_cloud: Callable[[PlannedTarget], Cloud]) -> list[Answer
     answers = {name: _unanswered(target) for name, target in plan.targets.items()}
     opened: dict[str, Cloud] = {}
     for name, target in plan.targets.items():
+        if target.settings.get("password") == "ask":
+            answers[name]["identity"] = "asked for its password at every build, so not asked here"
+            continue
         try:
             opened[name] = open_cloud(target)  # one after the other: what fetches credentials may not be shared
         except ImagesmithError as error:
