@@ -42,8 +42,14 @@ def password_gate() -> list[dict[str, Any]]:
     return [{"name": "Imagesmith: passwords", "middleware": gate, "kwargs": {"desk": desk}}]
 
 
+def run_listeners() -> list[Any]:
+    """What the scheduler tells of runs; the other components see none end."""
+    return [importlib.import_module("listeners.run_ends")] if "scheduler" in sys.argv else []
+
+
 class ImagesmithPlugin(AirflowPlugin):
     """Imagesmith's name in Airflow's list of plugins."""
 
     name = "imagesmith"
     fastapi_root_middlewares = password_gate()
+    listeners = run_listeners()

@@ -12,6 +12,7 @@ import json
 import os
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from typing import Any
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives import hashes
@@ -54,6 +55,11 @@ def unseal(secret: bytes, text: str, *, generator: str, cloud: str, now: datetim
     if datetime.fromisoformat(document["expires"]) <= (now or datetime.now(UTC)):
         raise CredentialsRefused(f"{cloud}: the credential of this build expired at {document['expires']}; {cure}")
     return dict(document["content"])
+
+
+def without_sealed(conf: Mapping[str, Any]) -> dict[str, Any]:
+    """A run's conf without the values that `seal` gave."""
+    return {key: value for key, value in conf.items() if not is_sealed(value)}
 
 
 def _key(secret: bytes) -> bytes:

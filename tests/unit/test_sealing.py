@@ -53,6 +53,10 @@ def test_what_is_not_sealed_is_refused_without_being_told(text):
     assert "a password" not in str(told.value)
 
 
+def test_a_conf_keeps_all_but_what_is_sealed():
+    assert sealing.without_sealed({"a": 1, "b": sealed(), "c": "sealed"}) == {"a": 1, "c": "sealed"}
+
+
 def test_a_changed_byte_is_noticed():
     text = sealed()
     with pytest.raises(CredentialsRefused):
