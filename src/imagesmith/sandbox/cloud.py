@@ -202,6 +202,8 @@ class Cloud:
         return self._places.machines / instance.id / "seed.json"
 
     async def _boot(self, instance: Instance) -> None:
+        if instance.state in ("shutting-down", "terminated"):
+            return  # ended before it began
         volume = self.state.volumes[instance.volume_id]
         try:
             await self._machines(instance).boot(instance, volume, self._seed(instance))

@@ -1,19 +1,13 @@
-"""Cinder v3: volumes and their snapshots, made, listed, deleted, and a volume saved as an image."""
-
-import asyncio
-from typing import TYPE_CHECKING
+"""Cinder v3: volumes and their snapshots, made, listed, deleted."""
 
 from imagesmith.sandbox import launching
 from imagesmith.sandbox.launching import Launch
-from imagesmith.sandbox.openstack import images
+from imagesmith.sandbox.openstack.cinder_upload import upload
 from imagesmith.sandbox.openstack.nova_roots import usable_image
 from imagesmith.sandbox.openstack.sites import ZONE
-from imagesmith.sandbox.openstack.things import BlockSnapshot, BlockVolume, GlanceImage
+from imagesmith.sandbox.openstack.things import BlockSnapshot, BlockVolume
 from imagesmith.sandbox.openstack.wire import Call, Document, Problem, Reply, Rule, moment, new_uuid
-from imagesmith.sandbox.state import Instance, Thing, now
-
-if TYPE_CHECKING:
-    from imagesmith.sandbox.openstack.site import Site
+from imagesmith.sandbox.state import Thing, now
 
 _TYPE = "sandbox"
 
@@ -84,7 +78,7 @@ def act(call: Call) -> Reply:
         raise Problem(501, f"The sandbox has no such action of volumes: {', '.join(body)}")
     if _status(volume) != "available":
         raise Problem(400, f"Invalid volume: Volume {volume.id} status must be available, but it is in-use.")
-    image = _upload(call.site, volume, str(body["os-volume_upload_image"].get("image_name", "")))
+    image = upload(call.site, volume, str(body["os-volume_upload_image"].get("image_name", "")))
     told = {
         "id": volume.id,
         "image_id": image.id,
@@ -124,49 +118,6 @@ def show_limits(call: Call) -> Reply:
     """Nothing is limited."""
     used = {"totalVolumesUsed": len(call.site.state.block_volumes), "maxTotalVolumes": -1}
     return Reply({"limits": {"rate": [], "absolute": {**used, "maxTotalVolumeGigabytes": -1, "maxTotalSnapshots": -1}}})
-
-
-def _upload(site: "Site", volume: BlockVolume, name: str) -> GlanceImage:
-    disk = site.state.volumes[volume.volume_id]
-    # Saving asks for the machine that has the disk, and nobody has this one.
-    nobody = Instance(
-        id="nobody",
-        kind=volume.kind,
-        image_id="",
-        instance_type="",
-        volume_id=disk.id,
-        reservation_id="",
-        address="",
-        private_address="",
-        state="stopped",
-    )
-    machine_image = site.cloud.new_image(nobody, name)
-    image = GlanceImage(
-        id=new_uuid(),
-        name=name,
-        owner=site.facts.project_id,
-        machine_image_id=machine_image.id,
-        properties=dict(volume.image_metadata),
-        updated=now(),
-    )
-    volume.status = "uploading"
-    site.state.save(image, volume)
-    site.cloud.begin(_save(site, volume, image, nobody))
-    return image
-
-
-async def _save(site: "Site", volume: BlockVolume, image: GlanceImage, nobody: Instance) -> None:
-    machine_image = site.state.images[image.machine_image_id]
-    image.status = "saving"
-    await site.cloud.save_image(machine_image, nobody, reboot=False)
-    await asyncio.sleep(site.timings.image_s / 4)
-    volume.status = ""
-    if volume.id in site.state.block_volumes:
-        site.state.save(volume)
-    if image.id in site.state.glance_images:
-        image.status = "active" if machine_image.state == "available" else "killed"
-        image.size, image.updated = images.size_of(site, machine_image), now()
-        site.state.save(image)
 
 
 def _volume_of(call: Call) -> BlockVolume:

@@ -1,6 +1,5 @@
 """The door of one site: from a request's path to the service that answers; tokens, faults and counts on the way."""
 
-import asyncio
 import contextlib
 import fnmatch
 import json
@@ -21,12 +20,15 @@ from imagesmith.sandbox.openstack import (
     keystone,
     keystone_credentials,
     keystone_v2,
+    microversions,
     neutron,
     neutron_floating,
     neutron_groups,
+    neutron_tags,
     nova_actions,
     nova_flavors,
     nova_key_pairs,
+    nova_labels,
     nova_more,
     nova_networks,
     nova_servers,
@@ -39,13 +41,13 @@ from imagesmith.sandbox.openstack.wire import Call, Document, Problem, Reply, Ru
 
 _NOVA = (
     *nova_servers.RULES,
+    *nova_labels.RULES,
     *nova_actions.RULES,
     *nova_flavors.RULES,
     *nova_key_pairs.RULES,
     *nova_more.RULES,
 )
-_NEUTRON = (*neutron.RULES, *neutron_groups.RULES, *neutron_floating.RULES)
-_LEAST, _MOST = (2, 1), (2, 93)
+_NEUTRON = (*neutron.RULES, *neutron_groups.RULES, *neutron_floating.RULES, *neutron_tags.RULES)
 _NEEDS_TOKEN = "The request you have made requires authentication."
 
 
@@ -124,7 +126,7 @@ class Door:
             return self._refusal(service, problem)
         if fault is not None:
             return await self._failure(request, service, fault)
-        return _response(reply, _told_version(service, call.version, havana=site.facts.havana))
+        return _response(reply, microversions.told(call.version) if self._versioned(service) else {})
 
     def _call(self, request: Request, service: str, rule: Rule, content: bytes) -> Call:
         site, secret = self._site, request.headers.get("x-auth-token", "")
@@ -146,8 +148,11 @@ class Door:
             site.url,
             secret,
             token,
-            _version(request) if service == "compute" and not site.facts.havana else _LEAST,
+            microversions.asked(request) if self._versioned(service) else microversions.LEAST,
         )
+
+    def _versioned(self, service: str) -> bool:
+        return service == "compute" and not self._site.facts.havana
 
     def _check(self, token: Token | None, service: str, request: Request) -> None:
         if token is None or (service != "identity" and not token.scoped):
@@ -173,7 +178,7 @@ class Door:
             return self._refusal(service, Problem(fault.status, fault.message))
         # ASGI has no word for a connection that breaks, so this reaches for uvicorn's own.
         transport = getattr(getattr(request.receive, "__self__", None), "transport", None)
-        if not isinstance(transport, asyncio.Transport):
+        if transport is None:
             raise ConnectionResetError(fault.message)
         transport.abort()
         return Response(status_code=500)
@@ -202,37 +207,6 @@ def _response(reply: Reply, headers: dict[str, str]) -> Response:
     if reply.body is None:
         return Response(status_code=reply.status, headers=headers)
     return JSONResponse(reply.body, status_code=reply.status, headers=headers)
-
-
-def _version(request: Request) -> tuple[int, int]:
-    """The compute microversion that the request asks for; raises Problem."""
-    text = request.headers.get("x-openstack-nova-api-version", "")
-    for each in request.headers.get("openstack-api-version", "").split(","):
-        words = each.split()
-        if len(words) == 2 and words[0].lower() == "compute":
-            text = words[1]
-    if not text:
-        return _LEAST
-    if text == "latest":
-        return _MOST
-    found = re.fullmatch(r"(\d+)\.(\d+)", text)
-    if found is None:
-        raise Problem(400, f"API Version String {text} is of invalid format. Must be of format MajorNum.MinorNum.")
-    version = int(found[1]), int(found[2])
-    if not _LEAST <= version <= _MOST:
-        raise Problem(406, f"Version {text} is not supported by the API. Minimum is 2.1 and maximum is 2.93.")
-    return version
-
-
-def _told_version(service: str, version: tuple[int, int], *, havana: bool) -> dict[str, str]:
-    if service != "compute" or havana:
-        return {}
-    text = f"{version[0]}.{version[1]}"
-    return {
-        "OpenStack-API-Version": f"compute {text}",
-        "X-OpenStack-Nova-API-Version": text,
-        "Vary": "OpenStack-API-Version, X-OpenStack-Nova-API-Version",
-    }
 
 
 def _allows(rule: Document, service: str, method: str, path: str) -> bool:

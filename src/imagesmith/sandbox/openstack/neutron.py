@@ -1,4 +1,4 @@
-"""Neutron: networks, subnets, ports and routers as they are, quotas, extensions, and everybody's tags."""
+"""Neutron: networks, subnets, ports and routers as they are, quotas, extensions."""
 
 from collections.abc import Callable, Sequence
 
@@ -7,7 +7,6 @@ from imagesmith.sandbox.openstack.addresses import Network
 from imagesmith.sandbox.openstack.neutron_query import listed
 from imagesmith.sandbox.openstack.things import Port
 from imagesmith.sandbox.openstack.wire import Call, Document, Problem, Reply, Rule, moment
-from imagesmith.sandbox.state import Thing
 
 _BEGINNING = "2026-01-01T00:00:00Z"
 _EXTENSIONS = (
@@ -104,63 +103,9 @@ def show_quota_details(call: Call) -> Reply:
     )
 
 
-def show_tags(call: Call) -> Reply:
-    """All of them."""
-    return Reply({"tags": list(_tagged(call).tags)})
-
-
-def replace_tags(call: Call) -> Reply:
-    """These instead of what is there."""
-    thing, wanted = _tagged(call), (call.body or {}).get("tags")
-    if not isinstance(wanted, list):
-        raise Problem(400, "Invalid input for tags: a list is needed.")
-    thing.tags = dict.fromkeys(wanted, "")
-    call.site.state.save(thing)
-    return Reply({"tags": list(thing.tags)})
-
-
-def add_tag(call: Call) -> Reply:
-    """One more."""
-    thing = _tagged(call)
-    thing.tags[call.parameters["tag"]] = ""
-    call.site.state.save(thing)
-    return Reply(status=201)
-
-
-def show_tag(call: Call) -> Reply:
-    """Nothing if it is there, else 404."""
-    if call.parameters["tag"] not in _tagged(call).tags:
-        raise Problem(404, f"Tag {call.parameters['tag']} could not be found.", kind="TagNotFound")
-    return Reply(status=204)
-
-
-def delete_tag(call: Call) -> Reply:
-    """One less."""
-    show_tag(call)
-    thing = _tagged(call)
-    del thing.tags[call.parameters["tag"]]
-    call.site.state.save(thing)
-    return Reply(status=204)
-
-
 def missing(kind: str, thing_id: str) -> Problem:
     """That there is no such thing."""
     return Problem(404, f"{kind} {thing_id} could not be found.", kind=f"{kind.replace(' ', '')}NotFound")
-
-
-def _tagged(call: Call) -> Thing:
-    state = call.site.state
-    tables: dict[str, dict[str, Thing]] = {
-        "security-groups": {**state.security_groups},
-        "floatingips": {**state.floating_ips},
-        "ports": {**state.ports},
-    }
-    kind, thing_id = call.parameters["kind"], call.parameters["thing_id"]
-    if kind not in tables:
-        raise Problem(501, f"The sandbox keeps no tags of {kind}.")
-    if thing_id not in tables[kind]:
-        raise missing("Resource", thing_id)
-    return tables[kind][thing_id]
 
 
 def _quota(call: Call) -> dict[str, tuple[int, int]]:
@@ -259,7 +204,6 @@ def _extension(alias: str) -> Document:
     return {"alias": alias, "name": alias, "description": "", "updated": _BEGINNING, "links": []}
 
 
-_TAGS = "/{kind}/{thing_id}/tags"
 RULES = (
     *(Rule("GET", f"/{name}", list_things) for name in _LISTS),
     *(Rule("GET", f"/{name}/{{thing_id}}", show_thing) for name in _LISTS),
@@ -268,9 +212,4 @@ RULES = (
     Rule("GET", "/availability_zones", list_zones),
     Rule("GET", "/quotas/{project_id}", show_quota),
     Rule("GET", "/quotas/{project_id}/details", show_quota_details),
-    Rule("GET", _TAGS, show_tags),
-    Rule("PUT", _TAGS, replace_tags),
-    Rule("PUT", _TAGS + "/{tag}", add_tag),
-    Rule("GET", _TAGS + "/{tag}", show_tag),
-    Rule("DELETE", _TAGS + "/{tag}", delete_tag),
 )

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from imagesmith.sandbox import config
-from imagesmith.sandbox.account import account, add_base_images
+from imagesmith.sandbox.account import account
 from imagesmith.sandbox.host import Host
 from imagesmith.sandbox.machines import Timings
 from imagesmith.sandbox.openstack import addresses, images, life
@@ -76,7 +76,6 @@ class Site:
         for floating in self.state.floating_ips.values():
             self.cloud.host.addresses.give_back(floating.address)
         await self.cloud.reset()
-        add_base_images(self.state, self.places)
         images.list_base_images(self)
         self.faults.clear()
         self.dooms.clear()
