@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import sqlalchemy
@@ -23,7 +24,8 @@ from imagesmith.local.postgres import Postgres
 
 _HEALTH_LIMIT_S = 180.0
 _DATABASE_VARIABLE = "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"
-_SANDBOX_CLOUD = "ec2"
+# The cloud of include/clouds.yaml whose password is stored nowhere.
+_ASKS = "openstack-hotel"
 
 Say = Callable[[str], None]
 
@@ -118,7 +120,7 @@ def _postgres(own_keys: keys.Keys, run_dir: Path) -> Postgres:
 
 
 def _write_environment(databases: Databases, own_keys: keys.Keys, port: int) -> dict[str, str]:
-    connections = _sandbox_connection(databases.airflow)
+    connections = _sandbox_connections(databases.airflow)
     composed = environment.compose(databases, own_keys, port=port, connections=connections)
     variables = environment.with_own_settings(composed, recorded=settings.recorded_environment())
     keys.write_private(environment.passwords_file(), environment.passwords_text(own_keys))
@@ -126,19 +128,30 @@ def _write_environment(databases: Databases, own_keys: keys.Keys, port: int) -> 
     return variables
 
 
-def _sandbox_connection(database: str) -> dict[str, str]:
-    """The connection of the cloud `ec2` to the sandbox, unless the user has a connection of that name."""
+def _sandbox_connections(database: str) -> dict[str, str]:
+    """Connections of the clouds of include/clouds.yaml to the sandbox, but for names the user has one of."""
     from imagesmith.sandbox import config
+    from imagesmith.sandbox.openstack import sites
 
-    if not _answers(config.endpoint()) or _has_connection(database, _SANDBOX_CLOUD):
+    if not _answers(config.endpoint()):
         return {}
-    connection = {
-        "conn_type": "imagesmith_ec2",
-        "login": config.ACCESS_KEY_ID,
-        "password": config.SECRET_ACCESS_KEY,
-        "extra": {"endpoint_url": config.endpoint(), "region_name": config.REGION},
+    connections: dict[str, dict[str, Any]] = {
+        "ec2": {
+            "conn_type": "imagesmith_ec2",
+            "login": config.ACCESS_KEY_ID,
+            "password": config.SECRET_ACCESS_KEY,
+            "extra": {"endpoint_url": config.endpoint(), "region_name": config.REGION},
+        }
     }
-    return {_SANDBOX_CLOUD: json.dumps(connection)}
+    for name, facts in sites.SITES.items():
+        connections[name] = {
+            "conn_type": "imagesmith_openstack",
+            "login": sites.USER,
+            "password": "" if name == _ASKS else sites.PASSWORD,
+            "extra": {"auth_url": facts.auth_url(config.endpoint()), "project": sites.PROJECT, "region": sites.REGION},
+        }
+    known = _known_connections(database)
+    return {name: json.dumps(each) for name, each in connections.items() if name not in known}
 
 
 def _answers(url: str) -> bool:
@@ -150,15 +163,14 @@ def _answers(url: str) -> bool:
     return True
 
 
-def _has_connection(database: str, name: str) -> bool:
-    """True if the connection is in Airflow's database (one from the environment would hide it)."""
+def _known_connections(database: str) -> set[str]:
+    """The connections in Airflow's database (one from the environment would hide its namesake there)."""
     engine = sqlalchemy.create_engine(database)
-    known = sqlalchemy.text("SELECT 1 FROM connection WHERE conn_id = :name")
     try:
         if not sqlalchemy.inspect(engine).has_table("connection"):
-            return False
+            return set()
         with engine.connect() as session:
-            return session.execute(known, {"name": name}).first() is not None
+            return set(session.scalars(sqlalchemy.text("SELECT conn_id FROM connection")))
     finally:
         engine.dispose()
 
