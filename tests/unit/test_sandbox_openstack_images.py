@@ -223,6 +223,23 @@ def test_a_volume_is_uploaded(stack: Stack) -> None:
     stack.becomes(stack.launch(imageRef=told["image_id"]), "ACTIVE")
 
 
+def test_a_volume_is_taken_from_a_server_that_is_off(stack: Stack) -> None:
+    volumes = f"/volume/v3/{stack.facts.project_id}/volumes"
+    path = f"{volumes}/{stack.do('POST', volumes, {'volume': {'size': 8, 'imageRef': stack.image()}})['volume']['id']}"
+    disk = {"uuid": path.rsplit("/", 1)[-1], "source_type": "volume", "destination_type": "volume", "boot_index": 0}
+    server_id = stack.launch(imageRef="", block_device_mapping_v2=[{**disk, "delete_on_termination": True}])
+    stack.becomes(server_id, "ACTIVE")
+    assert stack.ask("POST", f"{path}/action", {"os-detach": {}}).status_code == 501
+    stack.act(server_id, "os-stop")
+    stack.becomes(server_id, "SHUTOFF")
+    assert stack.ask("POST", f"{path}/action", {"os-detach": {}}).status_code == 202
+    assert stack.get(path)["volume"]["status"] == "available"
+    assert stack.ask("DELETE", path).status_code == 400, "a server still stands on it"
+    stack.do("DELETE", f"/compute/v2.1/servers/{server_id}")
+    stack.gone(f"/compute/v2.1/servers/{server_id}")
+    assert stack.ask("DELETE", path).status_code == 202
+
+
 def test_glance_v1_speaks_in_headers(endpoint: str) -> None:
     stack = Stack(endpoint, "openstack-india").start()
     server_id = stack.launch()

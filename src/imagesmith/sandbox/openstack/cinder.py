@@ -7,7 +7,7 @@ from imagesmith.sandbox.openstack.nova_roots import usable_image
 from imagesmith.sandbox.openstack.sites import ZONE
 from imagesmith.sandbox.openstack.things import BlockSnapshot, BlockVolume
 from imagesmith.sandbox.openstack.wire import Call, Document, Problem, Reply, Rule, moment, new_uuid
-from imagesmith.sandbox.state import Thing, now
+from imagesmith.sandbox.state import Instance, Thing, now
 
 _TYPE = "sandbox"
 
@@ -57,7 +57,7 @@ def show_volume(call: Call) -> Reply:
 def delete_volume(call: Call) -> Reply:
     """Gone, unless a server has it."""
     volume = _volume_of(call)
-    if _status(volume) != "available":
+    if _status(volume) != "available" or _holder(call, volume) is not None:
         message = f"Volume status must be available, but it is {_status(volume)}."
         raise Problem(400, f"Invalid volume: {message}")
     call.site.state.remove(volume)
@@ -68,12 +68,14 @@ def delete_volume(call: Call) -> Reply:
 
 
 def act(call: Call) -> Reply:
-    """What is done to a volume: its image's properties, and an image of it."""
+    """What is done to a volume: taken from its server, given properties for its image, saved as an image."""
     volume, body = _volume_of(call), call.body or {}
     if "os-set_image_metadata" in body:
         volume.image_metadata |= body["os-set_image_metadata"].get("metadata", {})
         call.site.state.save(volume)
         return Reply({"metadata": volume.image_metadata})
+    if "os-detach" in body:
+        return _detach(call, volume)
     if "os-volume_upload_image" not in body:
         raise Problem(501, f"The sandbox has no such action of volumes: {', '.join(body)}")
     if _status(volume) != "available":
@@ -118,6 +120,28 @@ def show_limits(call: Call) -> Reply:
     """Nothing is limited."""
     used = {"totalVolumesUsed": len(call.site.state.block_volumes), "maxTotalVolumes": -1}
     return Reply({"limits": {"rate": [], "absolute": {**used, "maxTotalVolumeGigabytes": -1, "maxTotalSnapshots": -1}}})
+
+
+def _detach(call: Call, volume: BlockVolume) -> Reply:
+    """The volume of a server that is off is nobody's; a disk that is in use can't be taken away here."""
+    holder = _holder(call, volume)
+    if holder is None or not volume.server_id:
+        raise Problem(400, "Invalid volume: Unable to detach volume. Volume status must be 'in-use'.")
+    if holder.state != "stopped":
+        raise Problem(501, "The sandbox takes volumes from servers only that are off.")
+    disk = call.site.state.volumes[volume.volume_id]
+    disk.delete_on_termination = False
+    volume.server_id = ""
+    call.site.state.save(disk, volume)
+    return Reply(status=202)
+
+
+def _holder(call: Call, volume: BlockVolume) -> Instance | None:
+    """The machine whose disk the volume is."""
+    for instance in call.site.state.instances.values():
+        if instance.volume_id == volume.volume_id and instance.state != "terminated":
+            return instance
+    return None
 
 
 def _volume_of(call: Call) -> BlockVolume:

@@ -84,7 +84,8 @@ def _of_volume(call: Call, volume_id: str, *, keep: bool) -> Root:
     disk = call.site.state.volumes.get(volume.volume_id) if volume else None
     if volume is None or disk is None:
         raise Problem(400, f"Block Device Mapping is Invalid: failed to get volume {volume_id}.")
-    if volume.server_id:
+    held = any(each.volume_id == disk.id and each.state != "terminated" for each in call.site.state.instances.values())
+    if volume.server_id or held:
         raise Problem(400, f"Invalid volume: Volume {volume_id} status must be 'available'. Currently in 'in-use'")
     image = call.site.state.glance_images.get(volume.image_id)
     stand_in = Image(
