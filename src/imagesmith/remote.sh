@@ -56,10 +56,10 @@ start_was_cut_off() {
   [ "$(cat "$work/$1.once/boot" 2>/dev/null || boot_id)" = "$(boot_id)" ]
 }
 
-# run NAME AS SIZE OFFSET: run a script detached, once however often this is called, and give its output from byte OFFSET on,
-# as it comes, until it ends; AS is `user` or `root`. The call's data is base64 once more: one line of its environment, as
-# shell assignments, then the script of SIZE bytes. Exits 66 if it could not be started, 67 if output was read before (OFFSET) and now
-# the script's files are gone: it must not run a second time.
+# run NAME AS SIZE OFFSET: run a script detached, once however often this is called, and give its output from byte
+# OFFSET on, as it comes, until it ends; AS is `user` or `root`. The call's data is base64 once more: one line of its
+# environment, as shell assignments, then the script of SIZE bytes. Exits 66 if it could not be started, 67 if output was
+# read before (OFFSET) and now the script's files are gone: it must not run a second time.
 verb_run() {
   if [ "$4" -gt 0 ] && [ ! -d "$work/$1.once" ]; then exit 67; fi
   trap 'exit 66' EXIT
