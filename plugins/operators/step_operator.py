@@ -14,7 +14,7 @@ from hooks.opening import open_account
 from imagesmith import settings
 from imagesmith.errors import ImagesmithError, Interrupted, Transient, revive
 from imagesmith.steps.runner import Step, StepResult, planned_target, run_step
-from imagesmith.waiting import StillWaiting
+from imagesmith.waiting import StillWaiting, patience_s
 from operators.deployment import this_deployment
 from triggers.step_trigger import StepTrigger
 
@@ -69,7 +69,7 @@ class StepOperator(BaseOperator):
                     open_account=open_account,
                     deployment=this_deployment(),
                     emit=self._emit,
-                    patience_s=settings.worker_patience_s() if self.deferrable else None,
+                    patience_s=self._patience_s() if self.deferrable else None,
                 )
             )
         except StillWaiting as waiting:
@@ -94,6 +94,11 @@ class StepOperator(BaseOperator):
     def on_kill(self) -> None:
         """End this process's part of the step; calls under way are recorded, the teardown removes what is there."""
         raise Interrupted(f"{self.cloud}: {self.step} was asked to end")
+
+    def _patience_s(self) -> float:
+        live_targets = this_deployment().catalog.live_targets()
+        workers = conf.getint("core", "parallelism")
+        return patience_s(settings.worker_patience_s(), live_targets=live_targets, workers=workers)
 
     def _emit(self, line: str) -> None:
         self.log.info("%s", line)

@@ -56,10 +56,10 @@ start_was_cut_off() {
   [ "$(cat "$work/$1.once/boot" 2>/dev/null || boot_id)" = "$(boot_id)" ]
 }
 
-# run NAME AS SIZE OFFSET: run a script detached, once however often this is called, and give its output from byte OFFSET on,
-# as it comes, until it ends; AS is `user` or `root`. The call's data is base64 once more: one line of its environment, as
-# shell assignments, then the script of SIZE bytes. Exits 66 if it could not be started, 67 if output was read before (OFFSET) and now
-# the script's files are gone: it must not run a second time.
+# run NAME AS SIZE OFFSET: run a script detached, once however often this is called, and give its output from byte
+# OFFSET on, as it comes, until it ends; AS is `user` or `root`. The call's data is base64 once more: one line of its
+# environment, as shell assignments, then the script of SIZE bytes. Exits 66 if it could not be started, 67 if output was
+# read before (OFFSET) and now the script's files are gone: it must not run a second time.
 verb_run() {
   if [ "$4" -gt 0 ] && [ ! -d "$work/$1.once" ]; then exit 67; fi
   trap 'exit 66' EXIT
@@ -117,7 +117,8 @@ RUN
   trap - EXIT
 }
 
-process_runs() { [ -d "/proc/$1" ] || kill -0 "$1" 2>/dev/null; }
+# No process has the number 0, though `kill -0 0` finds one: our own group.
+process_runs() { [ "${1:-0}" -gt 0 ] 2>/dev/null && { [ -d "/proc/$1" ] || kill -0 "$1" 2>/dev/null; }; }
 
 # status NAME: `state=` absent, running, done (with `rc=`), rebooted (an orderly restart ended it) or lost; `size=` of its output.
 verb_status() {
@@ -166,6 +167,8 @@ follow() {
     nap
   done
   pid=$(cat "$work/$1.pid" 2>/dev/null || echo 0)
+  # After a restart the number belongs to somebody else.
+  if [ "$(cat "$work/$1.boot" 2>/dev/null || boot_id)" != "$(boot_id)" ]; then pid=0; fi
   if [ "$pid" -gt 0 ] && tail --pid=1 -c 0 /dev/null 2>/dev/null; then
     if process_runs "$pid"; then
       exec tail -s 0.3 --pid="$pid" -c "+$(($2 + 1))" -f "$work/$1.out"

@@ -21,6 +21,8 @@ from imagesmith.errors import TimeLimitExceeded, Transient
 P = ParamSpec("P")
 T = TypeVar("T")
 
+# What a step waits in its worker while others may need it: less than a move to the triggerer takes.
+CROWDED_PATIENCE_S = 2.0
 BACKOFF_FIRST_S = 1.0
 BACKOFF_MOST_S = 30.0
 
@@ -108,6 +110,11 @@ class Waits:
             except Transient as error:
                 failures += 1
                 await self.pause(_backoff_s(failures), what, cause=error)
+
+
+def patience_s(whole_s: float, *, live_targets: int, workers: int) -> float:
+    """How long a step may wait in its worker: all its patience only while there is a worker for every target."""
+    return whole_s if live_targets <= workers else min(whole_s, CROWDED_PATIENCE_S)
 
 
 async def in_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

@@ -594,6 +594,16 @@ def test_an_ended_target_is_never_moved(catalog: Catalog, clock: Clock, end: Tar
     assert catalog.fail_target(BUILD, "ec2", "", state=TargetState.CANCELLED) == ended
 
 
+def test_targets_that_go_on_are_counted_over_all_builds(catalog: Catalog) -> None:
+    assert catalog.live_targets() == 0
+    begin(catalog)
+    abandoned = begin_another(catalog, 2).build_id
+    assert catalog.live_targets() == 4
+    catalog.fail_target(BUILD, "ec2", "script exited 3")
+    catalog.end_build(abandoned, BuildState.CANCELLED)
+    assert catalog.live_targets() == 1
+
+
 def test_the_first_reason_is_the_cause(catalog: Catalog, clock: Clock) -> None:
     begin(catalog)
     failed = catalog.fail_target(BUILD, "ec2", "script exited 3")

@@ -21,6 +21,7 @@ description: a script that takes its time and counts its runs
 script: |
   #!/bin/sh
   echo run | sudo tee -a /var/lib/runs >/dev/null
+  sudo cp /etc/machine-id /var/lib/machine-id-of-the-build
   for second in $(seq {seconds}); do echo "second $second"; sleep 1; done
 clouds:
   ec2:
@@ -167,6 +168,9 @@ def test_a_build_survives_kill_9_while_the_script_runs(deployment, tmp_path, vic
     guest = Guest(deployment.ec2(), image.image_id, tmp_path / "key")
     try:
         assert guest.run("cat /var/lib/runs") == "run\n"
+        # Made anew at this boot, because the image holds none.
+        ids = guest.run("cat /etc/machine-id /var/lib/machine-id-of-the-build").split()
+        assert len(ids[0]) == 32 and len(set(ids)) == 2
     finally:
         guest.end()
 

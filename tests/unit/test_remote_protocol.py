@@ -216,6 +216,32 @@ def test_a_reboot_is_told_from_a_crash_by_the_mark_of_an_orderly_stop(tmp_path, 
     assert asyncio.run(go()).state == state
 
 
+def test_after_a_restart_no_stranger_with_the_old_number_is_followed(tmp_path):
+    async def go():
+        async with machine(tmp_path) as vm, connect(vm.login(), BUILD) as remote:
+            await ran(remote, b"#!/bin/sh\necho before\n")
+            (vm.work / "script-0.rc").unlink()
+            (vm.work / "script-0.boot").write_text("an-earlier-boot\n")
+            (vm.work / "script-0.stopping").write_text("an-earlier-boot\n")
+            (vm.work / "script-0.pid").write_text(f"{os.getpid()}\n")
+            async with asyncio.timeout(10):
+                return await ran(remote, offset=3), await remote.status("script-0")
+
+    output, state = asyncio.run(go())
+    assert (output, state.state) == (b"ore\n", "rebooted")
+
+
+def test_a_script_without_a_process_is_lost(tmp_path):
+    async def go():
+        async with machine(tmp_path) as vm, connect(vm.login(), BUILD) as remote:
+            await ran(remote, b"#!/bin/sh\necho on\n")
+            for name in ("script-0.rc", "script-0.pid"):
+                (vm.work / name).unlink()
+            return await remote.status("script-0")
+
+    assert asyncio.run(go()).state == "lost"
+
+
 def test_a_stop_signal_leaves_its_mark_while_the_script_goes_on(tmp_path):
     async def go():
         async with machine(tmp_path) as vm, connect(vm.login(), BUILD) as remote:

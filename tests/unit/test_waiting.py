@@ -13,7 +13,7 @@ import pytest
 from imagesmith import waiting
 from imagesmith.core import Instance, InstanceState
 from imagesmith.errors import CloudBusy, CredentialsRefused, TimeLimitExceeded
-from imagesmith.waiting import BACKOFF_MOST_S, Limit, SharedLooks, StillWaiting, Waits, in_thread
+from imagesmith.waiting import BACKOFF_MOST_S, Limit, SharedLooks, StillWaiting, Waits, in_thread, patience_s
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -97,6 +97,12 @@ def test_patience_ends_before_a_pause_it_could_not_sit_out(clock):
     with pytest.raises(StillWaiting, match="first: wait for SSH"):
         run(waits(patience_s=3).until(answers(None), "first: wait for SSH", every_s=(2,)))
     assert clock.now_s == 2
+
+
+@pytest.mark.parametrize(("live", "expected"), [(1, 90), (6, 90), (7, 2), (100, 2)])
+def test_patience_is_short_where_others_need_the_worker(live, expected):
+    assert patience_s(90, live_targets=live, workers=6) == expected
+    assert patience_s(0, live_targets=live, workers=6) == 0
 
 
 def test_no_patience_still_looks_once(clock):

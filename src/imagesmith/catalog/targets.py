@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Unpack
 
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from imagesmith.catalog.access import Access, reads, record, the_target, writes
@@ -29,6 +29,14 @@ class TargetStore(Access):
         """The build's targets in the order of their clouds' names."""
         rows = session.scalars(select(Target).where(Target.build_id == build_id).order_by(Target.cloud))
         return [record(TargetRecord, row) for row in rows]
+
+    @reads
+    def live_targets(self, session: Session) -> int:
+        """How many targets of all builds have not ended."""
+        ended = [state for state in TargetState if state.ended]
+        going_on = select(Build.build_id).where(Build.ended_at.is_(None))
+        rows = select(func.count()).where(Target.state.not_in(ended), Target.build_id.in_(going_on))
+        return session.scalar(rows) or 0
 
     @writes
     def update_target(

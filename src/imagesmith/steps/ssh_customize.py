@@ -39,7 +39,7 @@ ALIVE_LOOK_EVERY = 5
 CLOUD_INIT_LOOK_S = 2.0
 # How often the read offset is written to the catalog: what a killed process may emit a second time.
 SAVE_OFFSET_S = 1.0
-STOPPED_LOOKS_S = (0.5, 1, 2)
+STOPPED_LOOKS_S = (0.3, 1, 2)
 ENDING_LOOK_S = 1.0
 
 
