@@ -95,8 +95,8 @@ class AirflowDesk:
         return found[0], found[1][cloud]
 
     def _credentials(self, cloud: str, password: str) -> Credentials:
-        from airflow.exceptions import AirflowNotFoundException
         from airflow.models.connection import Connection
+        from airflow.sdk.exceptions import AirflowNotFoundException
 
         try:
             connection = Connection.get_connection_from_secrets(cloud)

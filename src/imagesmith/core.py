@@ -122,6 +122,10 @@ TAG_SCRIPT = "imagesmith:script-sha256"
 TAG_SOURCE = "imagesmith:source-image"
 
 
+# In front of a cloud's name: the key of a run's conf that carries the password the cloud asks for.
+PASSWORD_PREFIX = "password_"
+
+
 @dataclass(frozen=True)
 class ImageQuery:
     """A source image by `id`, or else the newest that fits the rest.

@@ -13,9 +13,6 @@ from imagesmith.errors import DefinitionError
 TypeName = Literal["string", "integer", "number", "boolean"]
 Value = str | int | float | bool
 
-# In front of a cloud's name: the key of a run's conf that carries the password the cloud asks for.
-PASSWORD_PREFIX = "password_"
-
 MAX_VALUE_BYTES = 32 * 1024  # an environment variable of Linux may hold 128 KiB; forms and logs want less
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")

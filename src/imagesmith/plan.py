@@ -14,13 +14,13 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict
 
 from imagesmith.cloud_settings import CloudSettings
-from imagesmith.core import ImageQuery
+from imagesmith.core import PASSWORD_PREFIX, ImageQuery
 from imagesmith.definition import DEFAULT_TIME_LIMITS_S, CloudEntry
 from imagesmith.errors import DefinitionError
 from imagesmith.findings import did_you_mean
 from imagesmith.generator import Generator
 from imagesmith.image_names import render
-from imagesmith.parameters import NOUNS, PASSWORD_PREFIX, Value, accept, as_variable, from_text, json_schema
+from imagesmith.parameters import NOUNS, Value, accept, as_variable, from_text, json_schema
 
 # Flat arguments of an Airflow `Param`: default, description, and a JSON schema's own keys.
 ParamSpec = dict[str, Any]

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 from imagesmith.clouds.ec2_cleanup import Deletion, Inventory, chunks, pages, refusal
-from imagesmith.clouds.ec2_errors import WHEN_SAVING, Meaning, translate
+from imagesmith.clouds.ec2_errors import WHEN_SAVING, translate
 from imagesmith.clouds.ec2_launch import Launching
 from imagesmith.clouds.ec2_words import (
     Ec2Settings,
@@ -26,6 +26,7 @@ from imagesmith.clouds.ec2_words import (
     specifications,
     tags_of,
 )
+from imagesmith.clouds.meanings import Meaning
 from imagesmith.core import (
     TAG_BUILD,
     TAG_CLOUD,

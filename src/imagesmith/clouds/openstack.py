@@ -13,7 +13,7 @@ from fnmatch import fnmatchcase
 from typing import Any, ClassVar
 
 from imagesmith.clouds.meanings import Meaning
-from imagesmith.clouds.openstack_api import Api
+from imagesmith.clouds.openstack_api import Answer, Api
 from imagesmith.clouds.openstack_cleanup import Deletion, Inventory, snapshot_ids
 from imagesmith.clouds.openstack_errors import LOST, TO_PUBLISH, status_of
 from imagesmith.clouds.openstack_launch import Launching
@@ -197,7 +197,7 @@ class OpenStackCloud(Cloud):
             lambda: self._api.get(f"look at image {image_id}", f"/images/{image_id}", service="image")
         )
 
-    def _unless_unknown(self, call: Callable[[], Any]) -> Any:
+    def _unless_unknown(self, call: Callable[[], Answer]) -> Mapping[str, Any] | None:
         """The document of an answer, None where the cloud knows no such thing."""
         try:
             return call().document

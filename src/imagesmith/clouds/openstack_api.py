@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from imagesmith.clouds.meanings import Meaning
-from imagesmith.clouds.openstack_errors import Refused, failed, refused, words_of
+from imagesmith.clouds.openstack_errors import Refused, failed, refused, sdk_errors, words_of
 
 
 @dataclass(frozen=True)
@@ -106,13 +106,9 @@ class Api:
         return self._opened().session
 
     def _guarded(self, tried: str, call: Callable[[], Any]) -> Any:
-        from keystoneauth1.exceptions.base import ClientException
-        from openstack.exceptions import SDKException
-        from requests.exceptions import RequestException
-
         try:
             return call()
-        except (ClientException, SDKException, RequestException) as error:
+        except sdk_errors() as error:
             raise failed(self.cloud, tried, error) from error
 
 

@@ -128,6 +128,15 @@ _LOCAL: tuple[tuple[str, Meaning], ...] = (
 )
 
 
+def sdk_errors() -> tuple[type[Exception], ...]:
+    """What openstacksdk and the libraries under it raise; imported late, because that takes long."""
+    from keystoneauth1.exceptions.base import ClientException
+    from openstack.exceptions import SDKException
+    from requests.exceptions import RequestException
+
+    return ClientException, SDKException, RequestException
+
+
 def failed(cloud: str, tried: str, error: BaseException) -> ImagesmithError:
     """Our error for an exception of the SDK: no service answered, or Keystone refused the login."""
     status = getattr(error, "http_status", None)

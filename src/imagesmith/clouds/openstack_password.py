@@ -14,7 +14,7 @@ from functools import partial
 from typing import Any
 
 from imagesmith.clouds.openstack import OpenStackCloud
-from imagesmith.clouds.openstack_errors import Refused, failed, refused, words_of
+from imagesmith.clouds.openstack_errors import Refused, failed, refused, sdk_errors, words_of
 from imagesmith.clouds.openstack_login import Credentials, connect
 from imagesmith.clouds.openstack_words import OpenStackSettings
 from imagesmith.errors import CredentialsRefused
@@ -38,9 +38,6 @@ def exchange(
 
     Raises CredentialsRefused for a wrong password, CloudBusy when Keystone can't be reached, SetupError.
     """
-    from keystoneauth1.exceptions.base import ClientException
-    from openstack.exceptions import SDKException
-
     # A password typed in counts, whatever else the connection holds.
     asked = replace(credentials, application_credential_id="", token="")
     tried = f"exchange the password of {credentials.username}"
@@ -52,7 +49,7 @@ def exchange(
             return Exchanged(token, access.expires)
         expires = datetime.now(UTC) + timedelta(seconds=lifetime_s)
         made = _application_credential(cloud, session, access, name=name, expires=expires)
-    except (ClientException, SDKException) as error:
+    except sdk_errors() as error:
         raise failed(cloud, tried, error) from error
     if not made:
         return Exchanged(token, access.expires)
@@ -89,9 +86,6 @@ def revoke(cloud: str, settings: OpenStackSettings, credentials: Credentials, co
 
     Raises CloudBusy when Keystone can't be reached.
     """
-    from keystoneauth1.exceptions.base import ClientException
-    from openstack.exceptions import SDKException
-
     token = content.get("token", "")
     by_token = replace(credentials, password="", application_credential_id="", token=token)
     tried = "take back the credential of the build"
@@ -106,7 +100,7 @@ def revoke(cloud: str, settings: OpenStackSettings, credentials: Credentials, co
         path = "auth/tokens" if settings.identity_version == 3 else f"tokens/{token}"
         own = {"X-Auth-Token": token, "X-Subject-Token": token}
         return _delete(session, settings, path, headers=own) or trouble
-    except (ClientException, SDKException) as error:
+    except sdk_errors() as error:
         told = failed(cloud, tried, error)
         if isinstance(told, CredentialsRefused):
             return "its token has ended already"

@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from imagesmith import settings
+from imagesmith.core import PASSWORD_PREFIX
 from imagesmith.errors import DefinitionError
-from imagesmith.parameters import PASSWORD_PREFIX
 
 
 def typed_in(

@@ -9,10 +9,9 @@ from typing import Any
 
 from imagesmith.catalog.records import BuildRecord, NewTarget
 from imagesmith.catalog.store import Catalog
-from imagesmith.core import TargetState
+from imagesmith.core import PASSWORD_PREFIX, TargetState
 from imagesmith.errors import CredentialsRefused, DefinitionError
 from imagesmith.generator import Loaded
-from imagesmith.parameters import PASSWORD_PREFIX
 from imagesmith.plan import CLOUDS_PARAM, Plan, freeze, new_build_id
 from imagesmith.sealing import is_sealed
 

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 from urllib.parse import unquote
 
+from imagesmith.core import PASSWORD_PREFIX
 from imagesmith.errors import CredentialsRefused, ImagesmithError, Transient
-from imagesmith.parameters import PASSWORD_PREFIX
 from imagesmith.plan import CLOUDS_PARAM
 from imagesmith.sealing import is_sealed
 

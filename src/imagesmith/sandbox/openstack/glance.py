@@ -10,7 +10,14 @@ from imagesmith.sandbox.openstack.wire import Call, Document, Problem, Reply, Ru
 from imagesmith.sandbox.state import now
 
 _PATCH_TYPES = ("application/openstack-images-v2.1-json-patch", "application/openstack-images-v2.0-json-patch")
-_CHANGEABLE = {"name": str, "visibility": str, "protected": bool, "min_disk": int, "min_ram": int, "tags": list}
+_CHANGEABLE: dict[str, type[Any]] = {
+    "name": str,
+    "visibility": str,
+    "protected": bool,
+    "min_disk": int,
+    "min_ram": int,
+    "tags": list,
+}
 _READ_ONLY = {
     "id",
     "status",

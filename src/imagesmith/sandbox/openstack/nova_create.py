@@ -67,10 +67,10 @@ def _numbered(order: life.Order, number: int) -> life.Order:
 
 
 def _count(wanted: Document) -> int:
-    least, most = wanted.get("min_count", 1), wanted.get("max_count", wanted.get("min_count", 1))
-    if not str(least).isdigit() or not str(most).isdigit():
+    asked = [str(wanted.get("min_count", 1)), str(wanted.get("max_count", wanted.get("min_count", 1)))]
+    if not all(each.isdigit() for each in asked):
         raise Problem(400, "Invalid input for field/attribute min_count or max_count. It must be an integer.")
-    least, most = int(least), int(most)
+    least, most = (int(each) for each in asked)
     if not 1 <= least <= most:
         raise Problem(400, "min_count must be <= max_count")
     return most
