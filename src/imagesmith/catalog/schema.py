@@ -177,10 +177,10 @@ class Target(Base):
     cleanup_started_at: Mapped[datetime | None]
     customized_instance_id: Mapped[str] = mapped_column(default="")
     host_key: Mapped[str] = mapped_column(default="")
-    sealed_credential: Mapped[str] = mapped_column(default="", server_default="")
     error: Mapped[str] = mapped_column(default="")
     started_at: Mapped[datetime | None]
     ended_at: Mapped[datetime | None]
+    sealed_credential: Mapped[str] = mapped_column(default="", server_default="")
 
 
 class Step(Base):
