@@ -8,9 +8,9 @@ SHELL_FILES = $(shell git ls-files '*.sh' .ci/run 'src/imagesmith/sandbox/guest/
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "  make %-12s %s\n", $$1, $$2}'
 
-demo: ## build the example on the sandbox cloud, from nothing to an image; UI and sandbox stay up
+demo: ## build the example on the sandbox's clouds (CLOUDS=ec2: only there), from nothing to images; UI and sandbox stay up
 	@tools/setup.sh sandbox
-	@$(BIN)/imagesmith demo
+	@$(BIN)/imagesmith demo --clouds "$(CLOUDS)"
 
 up: ## start the sandbox cloud and Airflow
 	@tools/setup.sh sandbox
