@@ -124,6 +124,8 @@ TAG_SOURCE = "imagesmith:source-image"
 
 # In front of a cloud's name: the key of a run's conf that carries the password the cloud asks for.
 PASSWORD_PREFIX = "password_"
+# In front of what such a password was exchanged for (sealing.py).
+SEALED_PREFIX = "sealed.1."
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any
@@ -14,7 +15,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict
 
 from imagesmith.cloud_settings import CloudSettings
-from imagesmith.core import PASSWORD_PREFIX, ImageQuery
+from imagesmith.core import PASSWORD_PREFIX, SEALED_PREFIX, ImageQuery
 from imagesmith.definition import DEFAULT_TIME_LIMITS_S, CloudEntry
 from imagesmith.errors import DefinitionError
 from imagesmith.findings import did_you_mean
@@ -182,6 +183,8 @@ def params_schema(generator: Generator, clouds: Mapping[str, CloudSettings]) -> 
                 "description": f"Asked at every build on {name} and stored nowhere.",
                 "type": ["null", "string"],
                 "format": "password",
+                # A password itself never fits: were it not exchanged before Airflow reads it, no run would be made.
+                "pattern": f"^{re.escape(SEALED_PREFIX)}",
                 "default": None,
             }
     return specs

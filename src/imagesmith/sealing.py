@@ -19,15 +19,15 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from imagesmith.core import SEALED_PREFIX
 from imagesmith.errors import CredentialsRefused
 
-PREFIX = "sealed.1."
 _NONCE_BYTES = 12
 
 
 def is_sealed(value: object) -> bool:
     """Whether the value has the form `seal` gives; nothing is checked."""
-    return isinstance(value, str) and value.startswith(PREFIX)
+    return isinstance(value, str) and value.startswith(SEALED_PREFIX)
 
 
 def seal(secret: bytes, content: Mapping[str, str], *, generator: str, cloud: str, expires: datetime) -> str:
@@ -35,7 +35,7 @@ def seal(secret: bytes, content: Mapping[str, str], *, generator: str, cloud: st
     document = {"content": dict(content), "expires": expires.astimezone(UTC).isoformat(timespec="seconds")}
     nonce = os.urandom(_NONCE_BYTES)
     sealed = AESGCM(_key(secret)).encrypt(nonce, json.dumps(document).encode(), _audience(generator, cloud))
-    return PREFIX + base64.urlsafe_b64encode(nonce + sealed).decode()
+    return SEALED_PREFIX + base64.urlsafe_b64encode(nonce + sealed).decode()
 
 
 def unseal(secret: bytes, text: str, *, generator: str, cloud: str, now: datetime | None = None) -> dict[str, str]:
@@ -44,7 +44,7 @@ def unseal(secret: bytes, text: str, *, generator: str, cloud: str, now: datetim
     if not is_sealed(text):
         raise CredentialsRefused(f"{cloud}: the credential of this build is not sealed, so it is not used; {cure}")
     try:
-        raw = base64.urlsafe_b64decode(text.removeprefix(PREFIX))
+        raw = base64.urlsafe_b64decode(text.removeprefix(SEALED_PREFIX))
         plain = AESGCM(_key(secret)).decrypt(raw[:_NONCE_BYTES], raw[_NONCE_BYTES:], _audience(generator, cloud))
     except (InvalidTag, binascii.Error, ValueError) as error:
         raise CredentialsRefused(

@@ -50,7 +50,13 @@ def exchange(
         expires = datetime.now(UTC) + timedelta(seconds=lifetime_s)
         made = _application_credential(cloud, session, access, name=name, expires=expires)
     except sdk_errors() as error:
-        raise failed(cloud, tried, error) from error
+        told = failed(cloud, tried, error)
+        if isinstance(told, CredentialsRefused):
+            raise CredentialsRefused(
+                f"{cloud}: Keystone does not take this password of user {credentials.username}; give the right one, "
+                f"or mend user, project and domain in the Airflow connection {cloud}"
+            ) from error
+        raise told from error
     if not made:
         return Exchanged(token, access.expires)
     return Exchanged({**token, **made}, expires)

@@ -26,9 +26,9 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-STARTS_RUN = re.compile(r"^/api/v2/dags/([^/]+)/dagRuns/?$")
+STARTS_RUN = re.compile(r"/api/v2/dags/([^/]+)/dagRuns/?$")
 # Airflow's APIs for people and programs, and the call by which a task starts a run of another DAG.
-LOOKED_AT = re.compile(r"^/(api|ui|execution/dag-runs)/")
+LOOKED_AT = re.compile(r"/(api|ui|execution/dag-runs)/")
 MOST_BYTES = 4 * 1024 * 1024
 
 
@@ -72,11 +72,11 @@ class PasswordGate:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, without its passwords, or refuse it."""
         reads = scope["type"] == "http" and scope["method"] in ("POST", "PUT", "PATCH")
-        if not reads or not LOOKED_AT.match(scope["path"]):
+        if not reads or not LOOKED_AT.search(scope["path"]):
             await self._app(scope, receive, send)
             return
         made: dict[str, str] = {}
-        starts = STARTS_RUN.match(scope["path"])
+        starts = STARTS_RUN.search(scope["path"])
         generator = unquote(starts[1]) if starts and scope["method"] == "POST" else ""
         try:
             body = await _body(receive)

@@ -17,6 +17,7 @@ _SETTINGS = {
     "image_late_s": float,
     "task_late_s": float,
     "public_shared": bool,
+    "password": str,
 }
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from imagesmith.sandbox.openstack import catalog, tokens
-from imagesmith.sandbox.openstack.sites import DOMAIN, DOMAIN_ID, PASSWORD, PROJECT, USER, Facts
+from imagesmith.sandbox.openstack.sites import DOMAIN, DOMAIN_ID, PROJECT, USER, Facts
 from imagesmith.sandbox.openstack.things import Credential, Token
 from imagesmith.sandbox.openstack.wire import Call, Document, Problem, Reply, Rule
 
@@ -111,7 +111,7 @@ def _by_password(call: Call, given: Document) -> Proof:
     user = _part(given, "user")
     if "id" not in user and "domain" not in user:
         raise Problem(400, f"Expecting to find domain in user. {MALFORMED}")
-    if not _is_user(user, call.site.facts) or not _same(str(user.get("password", "")), PASSWORD):
+    if not _is_user(user, call.site.facts) or not _same(str(user.get("password", "")), call.site.settings.password):
         raise Problem(401, _REFUSED)
     return Proof(["password"])
 

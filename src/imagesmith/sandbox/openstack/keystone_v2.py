@@ -4,7 +4,7 @@ import hmac
 
 from imagesmith.sandbox.openstack import catalog, tokens
 from imagesmith.sandbox.openstack.keystone import roles_of
-from imagesmith.sandbox.openstack.sites import PASSWORD, PROJECT, USER
+from imagesmith.sandbox.openstack.sites import PROJECT, USER
 from imagesmith.sandbox.openstack.things import Token
 from imagesmith.sandbox.openstack.wire import Call, Document, Problem, Reply, Rule
 
@@ -58,7 +58,8 @@ def _proof(call: Call, auth: Document) -> tuple[list[str], float | None]:
         message = "Expecting to find passwordCredentials or token in auth. The server could not comply with the request"
         raise Problem(400, f"{message} since it is either malformed or otherwise incorrect.")
     known = given.get("userId") == call.site.facts.user_id or given.get("username") == USER
-    if not known or not hmac.compare_digest(str(given.get("password", "")).encode(), PASSWORD.encode()):
+    right = call.site.settings.password
+    if not known or not hmac.compare_digest(str(given.get("password", "")).encode(), right.encode()):
         raise Problem(401, _REFUSED)
     return ["password"], None
 

@@ -13,7 +13,7 @@ from imagesmith.sandbox.machines import Timings
 from imagesmith.sandbox.openstack import addresses, images, life
 from imagesmith.sandbox.openstack.faults import Fault
 from imagesmith.sandbox.openstack.forwarding import Forwarder
-from imagesmith.sandbox.openstack.sites import Facts
+from imagesmith.sandbox.openstack.sites import PASSWORD, Facts
 from imagesmith.sandbox.openstack.things import SiteState
 
 log = logging.getLogger(__name__)
@@ -25,6 +25,7 @@ class Settings:
 
     image_late_s: an image stays `saving` so long after the server's task state is clear.
     task_late_s: the task state stays `image_uploading` so long after the image is active.
+    password: the one user's.
     public_shared: servers may be put on the public network, where their fixed address is reachable.
     """
 
@@ -34,6 +35,7 @@ class Settings:
     image_late_s: float = 0.0
     task_late_s: float = 0.0
     public_shared: bool = False
+    password: str = PASSWORD
 
 
 class Site:

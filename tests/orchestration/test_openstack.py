@@ -1,0 +1,153 @@
+"""Whole builds on the three OpenStack sites: what they leave there, and how they end when a site gives trouble."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from imagesmith.core import TargetState
+
+from .openstack_sites import HOTEL, INDIA, SIERRA, Sites
+
+
+@pytest.fixture
+def openstack(deployment) -> Sites:
+    return Sites(deployment)
+
+
+def test_one_build_on_all_three_sites(deployment, openstack):
+    openstack.generator(HOTEL, INDIA, SIERRA)
+    run = deployment.run(conf=openstack.sealed())
+    build = deployment.build(run)
+    assert (run.state, build.state) == ("success", "successful"), build.error
+    for site in (HOTEL, INDIA, SIERRA):
+        assert openstack.images(site) == [f"tools-{build.build_id}"]
+        assert openstack.left(site) == {}
+        assert deployment.target(run, site).output_tail == "hello\n"
+
+
+def test_through_the_triggerer_the_result_is_the_same(deployment, openstack, monkeypatch):
+    monkeypatch.setenv("IMAGESMITH_WORKER_PATIENCE", "0")
+    openstack.settings(HOTEL, boot_s=0.5, script_s=0.5, image_s=0.5)
+    openstack.generator(HOTEL)
+    run = deployment.run(conf=openstack.sealed())
+    assert run.state == "success", deployment.target(run, HOTEL).error
+    assert openstack.left(HOTEL) == {}
+
+
+def test_an_image_bears_the_builds_properties(deployment, openstack):
+    openstack.generator(SIERRA)
+    run = deployment.run()
+    build = deployment.build(run)
+    image = next(each for each in openstack.shown(SIERRA)["images"] if each["name"] == f"tools-{build.build_id}")
+    said = image["properties"]
+    assert said["imagesmith_build"] == build.build_id
+    assert said["imagesmith_generator"] == "tools"
+    assert said["imagesmith_version"] == build.version
+    assert said["imagesmith_script_sha256"] == build.plan["script_sha256"]
+    assert said["imagesmith_source_image"] == deployment.target(run, SIERRA).source_image_id
+
+
+@pytest.mark.parametrize("late", ["image_late_s", "task_late_s"])
+def test_the_server_lives_until_image_and_task_state_are_through(deployment, openstack, late):
+    """Deleted while Nova still works on it, it would take the image along: the door does as Nova does."""
+    openstack.settings(SIERRA, **{late: 4})
+    openstack.generator(SIERRA)
+    began = time.monotonic()
+    run = deployment.run()
+    assert run.state == "success", deployment.target(run, SIERRA).error
+    assert time.monotonic() - began > 4
+    assert openstack.images(SIERRA) == [f"tools-{deployment.build(run).build_id}"]
+    assert openstack.left(SIERRA) == {}
+
+
+def test_no_floating_ip_to_be_had(deployment, openstack):
+    openstack.settings(SIERRA, floating_ips=0)
+    openstack.generator(SIERRA)
+    run = deployment.run()
+    error = deployment.target(run, SIERRA).error
+    assert run.state == "failed"
+    assert "floating IP" in error and "quota" in error.lower(), error
+    assert openstack.left(SIERRA) == {}
+
+
+@pytest.mark.parametrize("where", [INDIA, SIERRA])
+def test_a_server_that_ends_in_error_tells_the_clouds_fault(deployment, openstack, where):
+    openstack.settings(where, doom="No valid host was found. There are not enough hosts available.")
+    openstack.generator(where)
+    run = deployment.run()
+    assert run.state == "failed"
+    assert "No valid host was found" in deployment.target(run, where).error
+    assert openstack.left(where) == {}
+
+
+def test_a_token_that_ends_in_the_middle_is_made_anew(deployment, openstack):
+    openstack.settings(SIERRA, token_s=2, script_s=4)
+    openstack.generator(SIERRA)
+    run = deployment.run()
+    assert run.state == "success", deployment.target(run, SIERRA).error
+    assert openstack.left(SIERRA) == {}
+
+
+def test_a_wrong_password_in_the_connection(deployment, openstack):
+    from imagesmith.sandbox.openstack import sites
+
+    openstack.connection(SIERRA, password="wrong", auth_url=openstack.auth_url(sites.SITES[SIERRA]))
+    openstack.generator(SIERRA)
+    run = deployment.run()
+    assert run.state == "failed"
+    assert "check the Airflow connection" in deployment.target(run, SIERRA).error
+
+
+# Passwords that are asked at every build
+
+
+def test_the_credential_of_a_build_ends_with_it(deployment, openstack):
+    openstack.generator(HOTEL)
+    conf = openstack.sealed()
+    assert openstack.shown(HOTEL)["application_credentials"]
+    run = deployment.run(conf=conf)
+    assert run.state == "success"
+    assert openstack.left(HOTEL) == {}
+    assert deployment.target(run, HOTEL).sealed_credential == ""
+
+
+def test_the_credential_of_a_build_that_failed_ends_with_it(deployment, openstack):
+    openstack.generator(HOTEL, script="#!/bin/sh\n# sandbox: exit 3\n")
+    run = deployment.run(conf=openstack.sealed())
+    assert run.state == "failed"
+    assert deployment.target(run, HOTEL).state is TargetState.FAILED
+    assert openstack.left(HOTEL) == {}
+    assert deployment.target(run, HOTEL).sealed_credential == ""
+
+
+def test_a_run_without_a_password_skips_the_target_and_says_how_to_build_it(deployment, openstack):
+    openstack.generator(HOTEL, SIERRA)
+    run = deployment.run()
+    assert run.state == "success"
+    assert {run.tasks[f"{HOTEL}.{task}"] for task in ("launch_vm", "customize", "snapshot_image")} == {"skipped"}
+    assert run.tasks[f"{SIERRA}.launch_vm"] == "success"
+    said = deployment.build(run).plan["skipped"][HOTEL]
+    assert f"imagesmith build tools --cloud {HOTEL}" in said
+    assert openstack.images(HOTEL) == []
+
+
+def test_a_password_that_came_past_the_gate_makes_no_run(deployment, openstack):
+    from airflow.sdk.exceptions import ParamValidationError
+
+    openstack.generator(HOTEL)
+    with pytest.raises(ParamValidationError):
+        deployment.run(conf={f"password_{HOTEL}": "in the clear"})
+    assert deployment.catalog.builds() == []
+    assert openstack.left(HOTEL) == {}
+
+
+def test_a_credential_for_another_generator_opens_nothing(deployment, openstack):
+    openstack.generator(HOTEL)
+    deployment.generator("others", clouds={HOTEL: {}})
+    run = deployment.run(conf=openstack.sealed(generator="others"))
+    assert run.state == "failed"
+    assert "was not sealed for tools" in deployment.target(run, HOTEL).error
+    shown = openstack.shown(HOTEL)
+    assert shown["servers"] == [] and shown["key_pairs"] == []
