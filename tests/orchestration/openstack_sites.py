@@ -52,7 +52,7 @@ class Sites:
     def generator(self, *clouds: str, **keys: Any) -> None:
         """A generator named tools on these clouds."""
         entry = {"source_image": "simulated-1", "ssh_username": "admin", "instance_type": "m1.small"}
-        self.deployment.generator(clouds={cloud: entry for cloud in clouds}, **keys)
+        self.deployment.generator(clouds=dict.fromkeys(clouds, entry), **keys)
 
     def settings(self, site: str, **changes: Any) -> None:
         self.deployment.site.control("settings", {"account": site, **changes})
