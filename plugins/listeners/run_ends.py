@@ -1,15 +1,21 @@
-"""At the end of a run nothing of its sealed credentials stays in Airflow's database."""
+"""At the end of a run nothing of its sealed credentials stays: not in Airflow's database, and not at the cloud."""
 
 from __future__ import annotations
 
+import logging
+import threading
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from airflow.listeners import hookimpl
 
+from imagesmith.core import PASSWORD_PREFIX
 from imagesmith.sealing import without_sealed
 
 if TYPE_CHECKING:
     from airflow.models.dagrun import DagRun
+
+log = logging.getLogger(__name__)
 
 
 @hookimpl
@@ -20,11 +26,30 @@ def on_dag_run_success(dag_run: DagRun, msg: str) -> None:
 
 @hookimpl
 def on_dag_run_failed(dag_run: DagRun, msg: str) -> None:
-    """As after a success; by then the teardown has taken the credential back."""
+    """As after a success; where there was a build, its teardown has taken the credential back by now."""
     _scrub(dag_run)
 
 
 def _scrub(dag_run: DagRun) -> None:
-    kept = without_sealed(dag_run.conf or {})
-    if kept != dag_run.conf:
-        dag_run.conf = kept
+    conf = dict(dag_run.conf or {})
+    kept = without_sealed(conf)
+    if kept == conf:
+        return
+    dag_run.conf = kept
+    sealed = {key.removeprefix(PASSWORD_PREFIX): conf[key] for key in conf if key not in kept}
+    # Beside the scheduler's loop, which waits for nobody.
+    run = (dag_run.dag_id, dag_run.run_id, sealed)
+    threading.Thread(target=_take_back_unused, args=run, name="imagesmith-take-back", daemon=True).start()
+
+
+def _take_back_unused(dag_id: str, run_id: str, sealed: Mapping[str, str]) -> None:
+    """A run that ended before it had a build has no teardown that would take its credentials back."""
+    from hooks.password_desk import AirflowDesk
+    from operators.deployment import this_deployment
+
+    try:
+        if this_deployment().catalog.find_build(dag_id, run_id) is None:
+            for cloud, value in sealed.items():
+                AirflowDesk().revoke(dag_id, cloud, value)
+    except Exception:
+        log.exception("the credentials of run %s of %s, which has no build, end by themselves", run_id, dag_id)

@@ -39,7 +39,7 @@ def run(args: argparse.Namespace) -> int:
     _say(f"Airflow answers at {address.url}")
     clouds = [name for name in args.clouds.split(",") if name]
     airflow = AirflowClient()
-    conf = {CLOUDS_PARAM: clouds} if clouds else {}
+    conf: dict[str, Any] = {CLOUDS_PARAM: clouds} if clouds else {}
     conf |= typed_in(GENERATOR, conf, ask=_answered, terminal=True)
     started = build.start(GENERATOR, conf, airflow=airflow, people=sys.stdout)
     code = build.wait(started, airflow, people=sys.stdout)

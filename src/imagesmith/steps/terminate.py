@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
+from datetime import UTC, datetime
 
 from imagesmith.catalog.records import ResourceRecord, TargetRecord
 from imagesmith.core import TAG_CLOUD, Resource, ResourceKind, TargetState
+from imagesmith.plan import Plan
 from imagesmith.steps.context import TargetContext
+from imagesmith.steps.leftovers import builds_over, recorded_leftovers
 from imagesmith.waiting import in_thread
 
 DELETE_LOOKS_S = (0.5, 1, 2, 3, 5)
@@ -16,6 +20,15 @@ PARTS_OF_AN_IMAGE = (ResourceKind.IMAGE, ResourceKind.SNAPSHOT)
 
 async def terminate(context: TargetContext) -> dict[str, str]:
     """End the target and delete all it made, found by tag and by catalog row; how the target ended."""
+    row = await _end_all(context)
+    if row.sealed_credential:
+        await _end_older(context)
+        await _take_back_credential(context)
+    context.emit(f"{context.name}: {row.state}, nothing left on the cloud{_but_the_image(row)}")
+    return {"state": str(row.state)}
+
+
+async def _end_all(context: TargetContext) -> TargetRecord:
     row = await end_target(context)
     rows = await in_thread(context.catalog.resources, build_id=context.plan.build_id, cloud=context.name)
     found = await _find(context)
@@ -23,10 +36,20 @@ async def terminate(context: TargetContext) -> dict[str, str]:
     await _delete(context, _doomed(row, _union(found, rows)))
     if unclear:
         await _settle(context, row, unclear)
-    if row.sealed_credential:
-        await _take_back_credential(context)
-    context.emit(f"{context.name}: {row.state}, nothing left on the cloud{_but_the_image(row)}")
-    return {"state": str(row.state)}
+    return row
+
+
+async def _end_older(context: TargetContext) -> None:
+    """What builds that are over have left on a cloud that asks for a password: only now somebody is let in there."""
+    over = await in_thread(builds_over, context.catalog, now=datetime.now(UTC))
+    for leftover in sorted(set(await in_thread(recorded_leftovers, context.catalog, over))):
+        if leftover.cloud != context.name:
+            continue
+        context.emit(f"{context.name}: deleting what build {leftover.build_id} left, whose credential has ended")
+        plan = Plan.model_validate(over[leftover.build_id].plan)
+        older = replace(context, plan=plan, target=plan.targets[context.name])
+        await _end_all(older)
+        await older.update(sealed_credential="")
 
 
 async def end_target(context: TargetContext) -> TargetRecord:
