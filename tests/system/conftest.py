@@ -1,10 +1,14 @@
 """A sandbox of its own for the tests with real virtual machines; it leaves nothing running."""
 
+import contextlib
+import json
 import os
+import pty
 import shutil
 import socket
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,6 +43,12 @@ class Sandbox:
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
+    def control(self, path: str, document: Any = None) -> Any:
+        """What the sandbox's own door answers."""
+        body = None if document is None else json.dumps(document).encode()
+        with urllib.request.urlopen(f"{self.endpoint}/_sandbox/{path}", body, timeout=10) as answer:
+            return json.load(answer)
+
 
 @dataclass(frozen=True)
 class Deployment:
@@ -54,6 +64,23 @@ class Deployment:
         done = subprocess.run(argv, env=self.environment, capture_output=True, text=True, check=False)
         assert done.returncode == code, done.stdout + done.stderr
         return done.stdout
+
+    def typed(self, *arguments: str, answer: str) -> tuple[int, str]:
+        """Exit code and terminal of `imagesmith ARGUMENTS` when somebody answers its question for a password."""
+        ours, theirs = pty.openpty()
+        argv = [sys.executable, "-m", "imagesmith.cli", *arguments]
+        ends = {"stdin": theirs, "stdout": theirs, "stderr": theirs}
+        child = subprocess.Popen(argv, env=self.environment, start_new_session=True, **ends)
+        os.close(theirs)
+        shown, answered = "", False
+        with contextlib.suppress(OSError):  # how a terminal ends
+            while piece := os.read(ours, 65536):
+                shown += piece.decode(errors="replace")
+                if not answered and "Password for" in shown:
+                    os.write(ours, f"{answer}\n".encode())
+                    answered = True
+        os.close(ours)
+        return child.wait(timeout=60), shown
 
     def start(self, *arguments: str) -> "subprocess.Popen[str]":
         """`imagesmith ARGUMENTS` running."""

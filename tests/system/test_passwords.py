@@ -2,16 +2,11 @@
 
 import contextlib
 import json
-import os
-import pty
 import re
-import sys
 import threading
 import time
-import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from subprocess import Popen
 from typing import Any
 from urllib.parse import quote
 
@@ -66,13 +61,6 @@ class Recorded(Rest):
         return self.call("POST", f"/api/v2/dags/{generator}/dagRuns", {"logical_date": None, "conf": conf})
 
 
-def control(deployment: Deployment, path: str, document: Any = None) -> Any:
-    """The sandbox's own door."""
-    body = None if document is None else json.dumps(document).encode()
-    with urllib.request.urlopen(f"{deployment.sandbox.endpoint}/_sandbox/{path}", body, timeout=10) as answer:
-        return json.load(answer)
-
-
 @contextlib.contextmanager
 def watched_processes(evidence: Evidence) -> Iterator[None]:
     """Looks at all processes again and again."""
@@ -94,7 +82,7 @@ def watched_processes(evidence: Evidence) -> Iterator[None]:
 @pytest.fixture(scope="module")
 def rest(deployment: Deployment) -> Iterator[Recorded]:
     """Airflow with three generators on a cloud whose user has a password that nobody else has."""
-    control(deployment, "settings", {"account": HOTEL, "password": PASSWORD})
+    deployment.sandbox.control("settings", {"account": HOTEL, "password": PASSWORD})
     paths = [deployment.include / "generators" / f"{name}.yaml" for name in SCRIPTS]
     for path in paths:
         document = {"name": path.stem, "script": f"#!/bin/sh\n{SCRIPTS[path.stem]}", "clouds": {HOTEL: TARGET}}
@@ -105,7 +93,7 @@ def rest(deployment: Deployment) -> Iterator[Recorded]:
     yield rest
     for path in paths:
         path.unlink()
-    control(deployment, "settings", {"account": HOTEL, "password": sites.PASSWORD})
+    deployment.sandbox.control("settings", {"account": HOTEL, "password": sites.PASSWORD})
 
 
 @pytest.fixture(scope="module")
@@ -159,28 +147,11 @@ def with_the_official_client(rest: Recorded, seen: Evidence) -> None:
 
 def on_the_command_line(deployment: Deployment, seen: Evidence) -> None:
     """One build, its password typed in at a terminal."""
-    code, shown = typed(deployment, "build", "asked", "--wait", answer=PASSWORD)
+    code, shown = deployment.typed("build", "asked", "--wait", answer=PASSWORD)
     seen.answers.append(("the terminal", shown.encode()))
     assert code == 0, shown
     run = deployment.catalog.builds(generator="asked", limit=50)
     seen.runs += [("asked", build.run_id) for build in run if ("asked", build.run_id) not in seen.runs]
-
-
-def typed(deployment: Deployment, *arguments: str, answer: str) -> tuple[int, str]:
-    """Exit code and terminal of `imagesmith ARGUMENTS` when somebody answers its question."""
-    ours, theirs = pty.openpty()
-    argv = [sys.executable, "-m", "imagesmith.cli", *arguments]
-    child = Popen(argv, env=deployment.environment, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True)
-    os.close(theirs)
-    shown, answered = "", False
-    with contextlib.suppress(OSError):  # how a terminal ends
-        while piece := os.read(ours, 65536):
-            shown += piece.decode(errors="replace")
-            if not answered and f"Password for {HOTEL}" in shown:
-                os.write(ours, f"{answer}\n".encode())
-                answered = True
-    os.close(ours)
-    return child.wait(timeout=60), shown
 
 
 def in_the_form(rest: Recorded, seen: Evidence) -> None:
@@ -253,7 +224,7 @@ def test_after_the_end_neither_sealed_value_nor_credential_is_left(deployment: D
     sourced = file_environment(deployment.sandbox.home)
     for variable in ("AIRFLOW__DATABASE__SQL_ALCHEMY_CONN", "IMAGESMITH_CATALOG_URL"):
         assert [table for table, data in tables_of(sourced[variable]) if b"sealed.1." in data] == []
-    there = control(deployment, "list")["accounts"][HOTEL]
+    there = deployment.sandbox.control("list")["accounts"][HOTEL]
     assert there["application_credentials"] == []
     assert [server for server in there["servers"] if server["status"] != "DELETED"] == []
     assert (there["key_pairs"], there["floating_ips"]) == ([], [])
@@ -295,12 +266,12 @@ def test_every_other_road_is_closed(
 def test_keystone_down(deployment: Deployment, rest: Recorded) -> None:
     fault = {"status": 0, "path": "auth/tokens", "method": "POST", "count": 20}
     before = len(rest.runs("asked"))
-    control(deployment, "settings", {"account": HOTEL, "fault": fault})
+    deployment.sandbox.control("settings", {"account": HOTEL, "fault": fault})
     try:
         status, answer = rest.start("asked")
     finally:
-        control(deployment, "settings", {"account": HOTEL, "fault": None})
+        deployment.sandbox.control("settings", {"account": HOTEL, "fault": None})
     assert status == 502, answer
     assert len(rest.runs("asked")) == before
     time.sleep(1)
-    assert control(deployment, "list")["accounts"][HOTEL]["application_credentials"] == []
+    assert deployment.sandbox.control("list")["accounts"][HOTEL]["application_credentials"] == []

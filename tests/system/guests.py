@@ -1,0 +1,135 @@
+"""Virtual machines booted from saved images, with a key of our own, to look inside."""
+
+import subprocess
+import time
+from abc import ABC, abstractmethod
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import asyncssh
+
+from imagesmith.clouds.openstack import OpenStackCloud
+from imagesmith.clouds.openstack_login import Credentials, connect
+from imagesmith.clouds.openstack_words import OpenStackSettings
+from imagesmith.core import AddressRequest, LaunchRequest, ResourceKind
+from imagesmith.sandbox.openstack import sites
+
+from .airflow_rest import until
+from .conftest import Deployment
+
+
+class Guest(ABC):
+    """One machine; `run` is a command's output over SSH."""
+
+    def __init__(self, key: Path) -> None:
+        private = asyncssh.generate_private_key("ssh-ed25519")
+        private.write_private_key(str(key))
+        key.chmod(0o600)
+        self._key = key
+        self.public_key = private.export_public_key().decode().strip()
+        self.name = f"look-{time.time_ns()}"
+
+    @abstractmethod
+    def address(self) -> str:
+        """Where SSH will answer, "" as long as there is no address."""
+
+    @abstractmethod
+    def end(self) -> None:
+        """Nothing of the machine is left."""
+
+    def run(self, command: str) -> str:
+        """What the command prints; waits for SSH."""
+        options = ("StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "ConnectTimeout=20")
+        ssh = ["ssh", "-q", *(f"-o{option}" for option in options), "-i", str(self._key)]
+
+        def look() -> "subprocess.CompletedProcess[str] | None":
+            if not (address := self.address()):
+                return None
+            argv = [*ssh, f"admin@{address}", command]
+            done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
+            return None if done.returncode == 255 else done
+
+        return str(until(look, f"SSH of {self.name}").stdout)
+
+
+class Ec2Guest(Guest):
+    """A machine on the EC2 door."""
+
+    def __init__(self, ec2: Any, image_id: str, *, key: Path) -> None:
+        super().__init__(key)
+        self._ec2 = ec2
+        ec2.import_key_pair(KeyName=self.name, PublicKeyMaterial=self.public_key.encode())
+        reservation = ec2.run_instances(
+            ImageId=image_id, KeyName=self.name, InstanceType="t3.small", MinCount=1, MaxCount=1
+        )
+        self._instance_id = reservation["Instances"][0]["InstanceId"]
+
+    def address(self) -> str:
+        found = self._ec2.describe_instances(InstanceIds=[self._instance_id])["Reservations"][0]["Instances"][0]
+        return str(found.get("PublicIpAddress") or "")
+
+    def end(self) -> None:
+        self._ec2.terminate_instances(InstanceIds=[self._instance_id])
+        self._ec2.delete_key_pair(KeyName=self.name)
+
+
+class Forgetful:
+    """A ledger that keeps nothing: what is made is found again by its tags."""
+
+    def intend(self, kind: ResourceKind, name: str) -> None:
+        """Nothing."""
+
+    def made(self, kind: ResourceKind, name: str, resource_id: str) -> None:
+        """Nothing."""
+
+    def gone(self, kind: ResourceKind, resource_id: str) -> None:
+        """Nothing."""
+
+
+class OpenStackGuest(Guest):
+    """A machine on one of the OpenStack sites."""
+
+    def __init__(self, endpoint: str, site: str, image_id: str, *, key: Path) -> None:
+        super().__init__(key)
+        facts = sites.SITES[site]
+        settings = OpenStackSettings(
+            auth_url=facts.auth_url(endpoint),
+            region=sites.REGION,
+            identity_version=2 if facts.havana else 3,
+            network="" if facts.havana else "private",
+            floating_ip_network="public",
+        )
+        login = Credentials(username=sites.USER, password=sites.PASSWORD, project=sites.PROJECT)
+        self._cloud = OpenStackCloud(site, partial(connect, site, settings, login), settings)
+        self.name = f"imagesmith-{self.name}"
+        request = LaunchRequest(
+            name=self.name,
+            build_id=self.name,
+            source_image_id=image_id,
+            instance_type="m1.small",
+            public_key=self.public_key,
+            user_data="",
+            tags={},
+        )
+        self._instance_id = self._cloud.launch(request, Forgetful())
+
+    def address(self) -> str:
+        seen = self._cloud.observe_instances([self._instance_id])[self._instance_id]
+        if seen.state == "running" and not seen.address:
+            request = AddressRequest(self.name, build_id=self.name, instance_id=self._instance_id, tags={})
+            self._cloud.give_address(request, Forgetful())
+        return seen.address
+
+    def end(self) -> None:
+        def delete() -> bool:
+            return not self._cloud.delete(self._cloud.find_resources(self.name))
+
+        until(delete, f"{self.name} is gone", limit_s=60)
+
+
+def guest_of(deployment: Deployment, cloud: str, image_id: str, *, key: Path) -> Guest:
+    """A machine booted from an image on one of the sandbox's clouds."""
+    if cloud in sites.SITES:
+        return OpenStackGuest(deployment.sandbox.endpoint, cloud, image_id, key=key)
+    return Ec2Guest(deployment.ec2(), image_id, key=key)
