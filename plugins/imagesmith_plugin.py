@@ -26,16 +26,19 @@ TASK_MODULES = (
 # What Airflow's workers load for their first task; loaded before they are forked, its 18 MiB are there once.
 WORKER_MODULES = ("airflow.sdk.execution_time.supervisor",)
 RUNS_TASKS = ("scheduler", "triggerer", "celery")
+# The components that answer no requests; whatever else loads this plugin may be an API server, however it is started.
+SERVES_NOTHING = (*RUNS_TASKS, "dag-processor")
+COMPONENT = sys.argv[1] if len(sys.argv) > 1 else ""
 
-if len(sys.argv) > 1 and sys.argv[1] in RUNS_TASKS:
+if COMPONENT in RUNS_TASKS:
     for module in TASK_MODULES + WORKER_MODULES:
         importlib.import_module(module)
     importlib.import_module("hooks.ec2_hook").service_models()
 
 
 def password_gate() -> list[dict[str, Any]]:
-    """What stands before the API server and lets no password through; nothing in the other components."""
-    if "api-server" not in sys.argv and "api_server" not in " ".join(sys.argv):
+    """What stands before the API server and lets no password through; nothing where nothing is served."""
+    if COMPONENT in SERVES_NOTHING:
         return []
     gate = importlib.import_module("imagesmith.web.passwords").PasswordGate
     desk = importlib.import_module("hooks.password_desk").AirflowDesk()
@@ -44,7 +47,7 @@ def password_gate() -> list[dict[str, Any]]:
 
 def run_listeners() -> list[Any]:
     """What the scheduler tells of runs; the other components see none end."""
-    return [importlib.import_module("listeners.run_ends")] if "scheduler" in sys.argv else []
+    return [importlib.import_module("listeners.run_ends")] if COMPONENT == "scheduler" else []
 
 
 class ImagesmithPlugin(AirflowPlugin):

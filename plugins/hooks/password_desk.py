@@ -69,10 +69,6 @@ class AirflowDesk:
         )
         return seal(self._secret(), exchanged.content, generator=generator, cloud=cloud, expires=exchanged.expires)
 
-    def check(self, generator: str, cloud: str, sealed: str) -> None:
-        """Raises CredentialsRefused for a sealed credential that is not for this generator and cloud."""
-        unseal(self._secret(), sealed, generator=generator, cloud=cloud)
-
     def revoke(self, generator: str, cloud: str, sealed: str) -> None:
         """Take back what `exchange` gave; what can't be reached ends by itself."""
         _, cloud_settings = self._generator_and_cloud(generator, cloud)

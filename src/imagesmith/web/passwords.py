@@ -47,9 +47,6 @@ class Desk(Protocol):
     def exchange(self, generator: str, cloud: str, password: str) -> str:
         """A sealed credential; raises CredentialsRefused, Transient or another ImagesmithError."""
 
-    def check(self, generator: str, cloud: str, sealed: str) -> None:
-        """Raises CredentialsRefused for a sealed credential that is not for this generator and cloud."""
-
     def revoke(self, generator: str, cloud: str, sealed: str) -> None:
         """Take back what `exchange` gave."""
 
@@ -145,10 +142,9 @@ class PasswordGate:
                 f"{cloud} asks for its password at every build: give it as {PASSWORD_PREFIX}{cloud}, "
                 f"or take {cloud} out of `{CLOUDS_PARAM}`",
             )
+        if is_sealed(given):
+            raise Refusal(422, f"{PASSWORD_PREFIX}{cloud}: the credential of another build; give the password itself")
         try:
-            if is_sealed(given):
-                self._desk.check(generator, cloud, given)
-                return given
             made[cloud] = await asyncio.to_thread(self._desk.exchange, generator, cloud, given)
         except Transient as error:
             raise Refusal(502, f"{error}; no build was started") from error
@@ -160,7 +156,7 @@ class PasswordGate:
 
     def _refuse_passwords(self, body: bytes) -> None:
         """Nothing but the start of a run may carry a password."""
-        if PASSWORD_PREFIX.encode() not in body and b"\\u" not in body:
+        if PASSWORD_PREFIX.encode() not in body and not _may_hide(body):
             return
         asking = self._desk.asking()
         found = _password_keys(_document(body), asking)
@@ -174,6 +170,11 @@ class PasswordGate:
     async def _take_back(self, generator: str, made: Mapping[str, str]) -> None:
         for cloud, sealed in made.items():
             await asyncio.to_thread(self._desk.revoke, generator, cloud, sealed)
+
+
+def _may_hide(body: bytes) -> bool:
+    """Whether a key may be written with escapes, or in one of JSON's other encodings."""
+    return b"\\u" in body or b"\0" in body
 
 
 def _password_keys(value: Any, asking: frozenset[str] | None) -> set[str]:
