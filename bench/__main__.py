@@ -7,13 +7,12 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from bench import measure, report
+from bench.clouds import CLOUDS
 from bench.contenders import Case, Contender, contenders
 from bench.figures import Run
 from bench.stage import Stage, open_stage
 from imagesmith import settings
 from imagesmith.errors import ImagesmithError
-
-TARGETS = (1, 6, 30)
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -21,11 +20,11 @@ def main(words: Sequence[str] | None = None) -> int:
     arguments = _parser().parse_args(words)
     signal.signal(signal.SIGTERM, _end)
     signal.signal(signal.SIGHUP, _end)
-    cases = planned(arguments)
+    counts, cases = target_counts(arguments), planned(arguments)
     extra = dict(word.split("=", 1) for word in arguments.set)
     runs: list[Run] = []
     try:
-        with open_stage(arguments.targets, extra) as stage:
+        with open_stage(counts, extra) as stage:
             stands = report.conditions(str(stage.ask("/health")["acceleration"]), extra)
             try:
                 _run(stage, cases, arguments, runs)
@@ -38,14 +37,23 @@ def main(words: Sequence[str] | None = None) -> int:
     return 1 if any(run.errors for run in runs) else 0
 
 
+def target_counts(arguments: argparse.Namespace) -> dict[str, tuple[int, ...]]:
+    """By cloud the numbers of simulated machines at once."""
+    return {key: arguments.targets or CLOUDS[key].targets for key in CLOUDS if key in (arguments.cloud or CLOUDS)}
+
+
 def planned(arguments: argparse.Namespace) -> list[tuple[Case, int]]:
-    """The cases with the number of their rounds."""
+    """The cases with the number of their rounds, cloud by cloud."""
     runs, simulated_runs = arguments.runs, arguments.simulated_runs or arguments.runs
-    if arguments.quick:
-        return [(Case("simulated", min(arguments.targets)), 1)]
-    cases = [(Case("real", 1), runs)] if arguments.only != "simulated" else []
-    if arguments.only != "real":
-        cases += [(Case("simulated", count), simulated_runs) for count in arguments.targets]
+    cases = []
+    for key, counts in target_counts(arguments).items():
+        if arguments.quick:
+            cases.append((Case(key, "simulated", min(counts)), 1))
+            continue
+        if arguments.only != "simulated":
+            cases.append((Case(key, "real", 1), runs))
+        if arguments.only != "real":
+            cases += [(Case(key, "simulated", count), simulated_runs) for count in counts]
     return cases
 
 
@@ -56,7 +64,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--minutes", type=float, default=90, help="begin no round that would end later (90)")
     parser.add_argument("--only", choices=("real", "simulated"), help="machines of this kind only")
     parser.add_argument("--quick", action="store_true", help="one round of the smallest simulated case, no warm-up")
-    parser.add_argument("--targets", type=_counts, default=TARGETS, help="simulated machines at once (1,6,30)")
+    parser.add_argument("--cloud", action="append", choices=CLOUDS, help="only this one; may be given again")
+    usual = "; ".join(f"{','.join(map(str, each.targets))} on {each.title}" for each in CLOUDS.values())
+    parser.add_argument("--targets", type=_counts, help=f"simulated machines at once ({usual})")
     keys = [each.key for each in contenders()]
     parser.add_argument("--contender", action="append", choices=keys, help="only this one; may be given again")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="a setting of Airflow to try")
@@ -82,7 +92,8 @@ def _run(stage: Stage, cases: Sequence[tuple[Case, int]], arguments: argparse.Na
     """Appends each run as it ends, so that an interruption loses none."""
     chosen = _chosen(arguments.contender)
     if max(count for _, count in cases) > 1:
-        measure.warm_up(stage, chosen, _say)
+        clouds = dict.fromkeys(case.cloud_key for case, _ in cases)
+        measure.warm_up(stage, [Case(key, "simulated", 1) for key in clouds], chosen, _say)
     for run in measure.rounds(stage, cases, chosen, minutes=arguments.minutes, say=_say):
         runs.append(run)
 

@@ -11,7 +11,9 @@ from typing import ClassVar
 
 from bench import packer
 from bench.children import Command
-from bench.stage import REAL_GENERATOR, Stage, generator_name
+from bench.clouds import CLOUDS, Cloud
+from bench.stage import Stage, generator_name
+from imagesmith import settings
 from imagesmith.sandbox import config
 
 HERE = Path(__file__).resolve().parent
@@ -19,10 +21,26 @@ HERE = Path(__file__).resolve().parent
 
 @dataclass(frozen=True)
 class Case:
-    """So many targets at once on machines of one kind, `real` or `simulated`."""
+    """So many targets at once on one cloud, on machines of one kind, `real` or `simulated`."""
 
+    cloud_key: str
     machines: str
     targets: int
+
+    @property
+    def cloud(self) -> Cloud:
+        """The cloud that is built on."""
+        return CLOUDS[self.cloud_key]
+
+    @property
+    def generator(self) -> str:
+        """The generator that builds all targets."""
+        return generator_name(self.cloud_key, self.machines, self.targets)
+
+    @property
+    def single_generator(self) -> str:
+        """The generator that builds one target."""
+        return generator_name(self.cloud_key, self.machines, 1)
 
 
 class Contender(ABC):
@@ -55,18 +73,18 @@ class ByHand(Contender):
     """The hand-written sequence, a process for each target."""
 
     key = "by-hand"
-    title = "by hand: boto3, ssh, tight polling"
+    title = "by hand: the cloud's SDK, ssh, tight polling"
 
     def commands(self, stage: Stage, case: Case) -> list[Command]:
-        """One process of by_hand.py for each target."""
+        """One process for each target."""
         return [self._one(stage, case, name=self._name()) for _ in range(case.targets)]
 
     def _one(self, stage: Stage, case: Case, *, name: str) -> Command:
-        machines = stage.machines(case.machines)
-        argv = [sys.executable, str(HERE / "by_hand.py"), name, "--script", str(machines.script)]
-        argv += ["--source-name", machines.source_name, "--owner", config.BASE_OWNER_ID]
-        argv += ["--user", config.DEFAULT_USER, "--ssh-port", str(stage.ssh_port)]
-        return self._command(stage, name, argv, {})
+        argv = [sys.executable, "-m", *case.cloud.by_hand, "--script", str(stage.script)]
+        argv += ["--source-name", case.cloud.sources[case.machines]]
+        argv += ["--user", config.DEFAULT_USER, "--ssh-port", str(stage.ssh_port), name]
+        found = {"PYTHONPATH": str(settings.PROJECT_ROOT)}  # `bench` is no part of what is installed
+        return self._command(stage, name, argv, {**case.cloud.environment(stage.endpoint), **found})
 
 
 class ImagesmithBuilds(Contender):
@@ -82,8 +100,7 @@ class ImagesmithBuilds(Contender):
 
     def commands(self, stage: Stage, case: Case) -> list[Command]:
         """One `imagesmith build --wait` for each target."""
-        generator = REAL_GENERATOR if case.machines == "real" else generator_name(1)
-        return [self._build(stage, generator) for _ in range(case.targets)]
+        return [self._build(stage, case.single_generator) for _ in range(case.targets)]
 
     def _build(self, stage: Stage, generator: str) -> Command:
         argv = [str(Path(sys.executable).parent / "imagesmith"), "build", generator, "--wait", "--json"]
@@ -103,7 +120,7 @@ class ImagesmithRest(Contender):
 
     def commands(self, stage: Stage, case: Case) -> list[Command]:
         """One process of over_rest.py."""
-        argv = [sys.executable, str(HERE / "over_rest.py"), generator_name(1), str(case.targets)]
+        argv = [sys.executable, str(HERE / "over_rest.py"), case.single_generator, str(case.targets)]
         return [self._command(stage, self._name(), argv, {})]
 
 
@@ -119,7 +136,7 @@ class ImagesmithTargets(ImagesmithBuilds):
 
     def commands(self, stage: Stage, case: Case) -> list[Command]:
         """One `imagesmith build --wait`."""
-        return [self._build(stage, generator_name(case.targets))]
+        return [self._build(stage, case.generator)]
 
 
 class Packer(Contender):
@@ -127,24 +144,23 @@ class Packer(Contender):
 
     key = "packer-tuned"
     title = "Packer, `AWS_POLL_DELAY_SECONDS=1`"
-    settings: ClassVar[Mapping[str, str]] = packer.TUNED
+    variables: ClassVar[Mapping[str, str]] = packer.TUNED
+
+    def takes_part(self, case: Case) -> bool:
+        """The variable is one of the amazon-ebs builder."""
+        return case.cloud_key == "ec2"
 
     def commands(self, stage: Stage, case: Case) -> list[Command]:
         """One `packer build` for each target."""
         return [self._one(stage, case, name=self._name()) for _ in range(case.targets)]
 
     def _one(self, stage: Stage, case: Case, *, name: str) -> Command:
-        machines = stage.machines(case.machines)
-        document = packer.template(
-            name,
-            endpoint=stage.endpoint,
-            source_name=machines.source_name,
-            script=str(machines.script),
-            ssh_port=stage.ssh_port,
+        builder = case.cloud.packer_builder(
+            name, machines=case.machines, endpoint=stage.endpoint, ssh_port=stage.ssh_port
         )
         path = stage.scratch / f"{name}.json"
-        path.write_text(json.dumps(document))
-        return self._command(stage, name, ["packer", "build", "-color=false", str(path)], self.settings)
+        path.write_text(json.dumps(packer.template(builder, script=str(stage.script))))
+        return self._command(stage, name, ["packer", "build", "-color=false", str(path)], self.variables)
 
 
 class PackerAsShipped(Packer):
@@ -152,7 +168,7 @@ class PackerAsShipped(Packer):
 
     key = "packer"
     title = "Packer as shipped"
-    settings = packer.AS_SHIPPED
+    variables = packer.AS_SHIPPED
 
     def takes_part(self, case: Case) -> bool:
         """Its waits are the same however many there are, so thirty would show nothing new."""

@@ -13,6 +13,7 @@ OURS = ("imagesmith-builds", "imagesmith-rest", "imagesmith-targets")
 class Run:
     """One run of one contender. `calls` counts by action; memory in MiB, `idle_mib` what was held before it."""
 
+    cloud: str
     machines: str
     targets: int
     contender: str
@@ -29,7 +30,7 @@ class Run:
     @property
     def case(self) -> Case:
         """What was built."""
-        return Case(self.machines, self.targets)
+        return Case(self.cloud, self.machines, self.targets)
 
 
 @dataclass(frozen=True)
@@ -107,10 +108,15 @@ def calls_by_action(runs: Iterable[Run], case: Case) -> dict[str, dict[str, floa
     }
 
 
+def cases_of(runs: Iterable[Run]) -> list[Case]:
+    """The cases that were run, cloud by cloud, the smaller first."""
+    return sorted({run.case for run in runs}, key=lambda each: (each.cloud_key, each.machines, each.targets))
+
+
 def aims(runs: Sequence[Run]) -> list[Aim]:
     """The aims that the runs can tell something about."""
     found = []
-    for case in sorted({run.case for run in runs}, key=lambda each: (each.machines, each.targets)):
+    for case in cases_of(runs):
         measured = summaries(runs, case)
         found += _time_aims(case, measured) + _memory_aim(case, measured) + _calls_aim(case, measured)
     return found
@@ -121,7 +127,7 @@ _MOST_S = {1: 8.0, 6: 12.0}
 
 def _time_aims(case: Case, measured: dict[str, Summary]) -> list[Aim]:
     hand, shipped, found = measured.get("by-hand"), measured.get("packer"), []
-    where = f"{case.targets} target{'s' if case.targets > 1 else ''}, {case.machines}"
+    where = f"{case.cloud.title}, {case.targets} target{'s' if case.targets > 1 else ''}, {case.machines}"
     for key in OURS:
         ours = measured.get(key)
         if ours and hand and case.targets in _MOST_S:
@@ -141,7 +147,7 @@ def _memory_aim(case: Case, measured: dict[str, Summary]) -> list[Aim]:
         return []
     return [
         Aim(
-            f"30 targets, {case.machines}: {each.contender} holds less memory in all than Packer",
+            f"{case.cloud.title}, 30 targets, {case.machines}: {each.contender} holds less memory in all than Packer",
             f"{each.memory_mib:.0f} MiB against {theirs.memory_mib:.0f} MiB",
             each.memory_mib < theirs.memory_mib,
         )
@@ -155,7 +161,8 @@ def _calls_aim(case: Case, measured: dict[str, Summary]) -> list[Aim]:
     ours = [measured[key] for key in OURS if key in measured]
     return [
         Aim(
-            f"{case.targets} on {case.machines} machines: {each.contender} asks the cloud less often than Packer",
+            f"{case.cloud.title}, {case.targets} on {case.machines} machines: {each.contender} "
+            "asks the cloud less often than Packer",
             f"{each.calls_each:.1f} against {min(theirs):.1f} calls per target",
             each.calls_each < min(theirs),
         )

@@ -39,17 +39,18 @@ def rounds(
         longest_s = max(longest_s, time.monotonic() - round_began)
 
 
-def warm_up(stage: Stage, contenders: Sequence[Contender], say: Say) -> None:
-    """Each once and uncounted, so that nobody's first run pays for reading programs from the disk."""
-    for contender in contenders:
-        if contender.takes_part(Case("simulated", 1)):
-            run = measure(stage, Case("simulated", 1), contender, number=0)
-            say(f"warm-up, not counted: {_line(run)}")
+def warm_up(stage: Stage, cases: Sequence[Case], contenders: Sequence[Contender], say: Say) -> None:
+    """Each once in each case and uncounted, so that nobody's first run pays for reading programs from the disk."""
+    for case in cases:
+        for contender in contenders:
+            if contender.takes_part(case):
+                run = measure(stage, case, contender, number=0)
+                say(f"warm-up, not counted: {_line(run)}")
 
 
 def measure(stage: Stage, case: Case, contender: Contender, *, number: int) -> Run:
     """One run with what it took; `errors` of the run say what went wrong with it."""
-    stage.fresh()
+    stage.fresh(case.cloud)
     time.sleep(SETTLE_S)
     standing = stage.airflow_pids() if contender.uses_airflow else []
     idle, cpu_before = memory.sample(standing), memory.cpu_s(standing)
@@ -58,18 +59,19 @@ def measure(stage: Stage, case: Case, contender: Contender, *, number: int) -> R
     with memory.Watch(standing) as watch:
         outcome = run_together(commands, limit_s=LIMIT_S[case.machines], started=watch.add)
     return Run(
+        cloud=case.cloud_key,
         machines=case.machines,
         targets=case.targets,
         contender=contender.key,
         round=number,
         seconds=round(outcome.seconds, 2),
         cpu_s=round(outcome.cpu_s + memory.cpu_s(standing) - cpu_before, 1),
-        calls=stage.calls(),
+        calls=stage.calls(case.cloud),
         processes=watch.peak.processes,
         memory_mib=round(watch.peak.memory_mib, 1),
         idle_mib=round(idle.memory_mib, 1),
         parts_s=_parts(commands, began=began, seconds=outcome.seconds),
-        errors=(*outcome.errors, *stage.complaints(case.targets)),
+        errors=(*outcome.errors, *stage.complaints(case.cloud, images=case.targets)),
     )
 
 
@@ -82,7 +84,8 @@ def _parts(commands: Sequence[Command], *, began: datetime, seconds: float) -> d
 
 
 def _line(run: Run) -> str:
-    head = f"round {run.round}: {run.targets} on {run.machines} machines, {run.contender}: {run.seconds:.1f} s"
+    where = f"{run.cloud}, {run.targets} on {run.machines} machines"
+    head = f"round {run.round}: {where}, {run.contender}: {run.seconds:.1f} s"
     calls = sum(run.calls.values())
     what = f"{run.cpu_s:.1f} CPU s, {calls} calls, {run.processes} processes, {run.memory_mib:.0f} MiB"
     return f"{head}, {what}" + "".join(f"\n  FAILED: {error}" for error in run.errors)

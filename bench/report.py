@@ -9,6 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from bench import packer
+from bench.clouds import CLOUDS, Cloud
 from bench.contenders import (
     ByHand,
     Case,
@@ -19,7 +20,7 @@ from bench.contenders import (
     Packer,
     PackerAsShipped,
 )
-from bench.figures import Aim, Run, Summary, aims, calls_by_action, summaries
+from bench.figures import Aim, Run, Summary, aims, calls_by_action, cases_of, summaries
 
 ALL: tuple[type[Contender], ...] = (
     ByHand,
@@ -61,14 +62,23 @@ def write(runs: Sequence[Run], where: Path, *, stands: Mapping[str, str]) -> str
 
 def markdown(runs: Sequence[Run], stands: Mapping[str, str]) -> str:
     """All tables."""
-    cases = sorted({run.case for run in runs}, key=lambda case: (case.machines, case.targets))
     sections = ["; ".join(f"{name}: {value}" for name, value in stands.items()) + "."]
-    sections += [_case_section(runs, case) for case in cases]
-    sections += [_aims_section(aims(runs))]
-    sections += [_parts_section(runs, case) for case in cases if case.targets == 1]
-    sections += [_calls_section(runs, case) for case in cases if case.targets == 1]
+    for cloud in CLOUDS.values():
+        sections += _cloud_sections([run for run in runs if run.cloud == cloud.key], cloud)
     sections += [_failures_section(runs)]
     return "\n\n".join(section for section in sections if section) + "\n"
+
+
+def _cloud_sections(runs: Sequence[Run], cloud: Cloud) -> list[str]:
+    cases = cases_of(runs)
+    single = [case for case in cases if case.targets == 1]
+    return [
+        f"## {cloud.title}" if cases else "",
+        *(_case_section(runs, case) for case in cases),
+        _aims_section(aims(runs)),
+        *(_parts_section(runs, case) for case in single),
+        *(_calls_section(runs, case) for case in single),
+    ]
 
 
 def _case_section(runs: Sequence[Run], case: Case) -> str:
@@ -131,7 +141,8 @@ def _calls_section(runs: Sequence[Run], case: Case) -> str:
 
 def _failures_section(runs: Iterable[Run]) -> str:
     lines = [
-        f"- round {run.round}, {run.targets} on {run.machines} machines, {run.contender}: {' '.join(error.split())}"
+        f"- round {run.round}, {run.cloud}, {run.targets} on {run.machines} machines, {run.contender}: "
+        f"{' '.join(error.split())}"
         for run in runs
         for error in run.errors
     ]

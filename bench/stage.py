@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,25 +14,20 @@ from typing import Any
 
 import yaml
 
+from bench.clouds import CLOUDS, Cloud
 from imagesmith import settings
 from imagesmith.errors import SetupError
 from imagesmith.local import ports
+from imagesmith.local.environment import connection_variable
 from imagesmith.local.lock import try_locked
 from imagesmith.sandbox import config
 
 START_LIMIT_S = 480  # a base image that has to be made first takes up to 3 minutes
-# The bench's generators: the worked example, and for each number of targets one on simulated machines.
-REAL_GENERATOR = "dstat"
 SIMULATED_TIMINGS = {"boot_s": 5.0, "script_s": 10.0, "stop_s": 1.0, "image_s": 5.0}
-_FOREIGN = ("AWS_", "AIRFLOW", "IMAGESMITH_", "PACKER_")
+_FOREIGN = ("AWS_", "OS_", "AIRFLOW", "IMAGESMITH_", "PACKER_")
 
-
-@dataclass(frozen=True)
-class Machines:
-    """The kind of machine that is built on: its source image and the script that is run there."""
-
-    source_name: str
-    script: Path
+# By cloud the numbers of targets that are built at once on it.
+Counts = Mapping[str, Collection[int]]
 
 
 @dataclass(frozen=True)
@@ -54,28 +49,27 @@ class Stage:
         """The port machines of this sandbox answer SSH at."""
         return int(self.ask("/health")["ssh_port"])
 
-    def machines(self, kind: str) -> Machines:
-        """`real` or `simulated` machines."""
-        pattern = "debian-12-amd64-*" if kind == "real" else "simulated-*"
-        return Machines(pattern, self.include / "scripts" / "dstat.sh")
+    @property
+    def script(self) -> Path:
+        """The customization script of all builds."""
+        return self.include / "scripts" / "dstat.sh"
 
-    def fresh(self) -> None:
-        """Nothing on the cloud, no call counted, simulated machines as slow as agreed."""
+    def fresh(self, cloud: Cloud) -> None:
+        """Nothing in the sandbox, no call counted, simulated machines as slow as agreed."""
         self.ask("/reset", method="POST")
-        self.ask("/settings", method="POST", body=SIMULATED_TIMINGS)
+        self.ask("/settings", method="POST", body={**SIMULATED_TIMINGS, **cloud.sandbox_settings})
+        cloud.prepare(self.endpoint)
+        self.ask("/calls", method="DELETE")
 
-    def calls(self) -> dict[str, int]:
+    def calls(self, cloud: Cloud) -> dict[str, int]:
         """How often each action was called since the cloud was fresh."""
-        counted: dict[str, int] = self.ask("/calls")["actions"]
-        return counted
+        return cloud.calls(self.ask("/calls"))
 
-    def complaints(self, images: int) -> list[str]:
+    def complaints(self, cloud: Cloud, *, images: int) -> list[str]:
         """What is wrong with the cloud after builds: not that many images, or something left behind."""
         found = self.ask("/list")
-        saved = [each for each in found["images"] if each["owner"] == config.OWNER_ID and each["state"] == "available"]
+        saved, left = cloud.images(found), cloud.left_behind(found)
         wrong = [] if len(saved) == images else [f"{len(saved)} images instead of {images}"]
-        left = [each["id"] for each in found["instances"] if each["state"] != "terminated"]
-        left += found["key_pairs"] + [name for name in found["security_groups"] if name != "default"]
         return [*wrong, f"left behind: {', '.join(left)}"] if left else wrong
 
     def airflow_pids(self) -> list[int]:
@@ -119,28 +113,28 @@ class Stage:
 
 
 @contextmanager
-def open_stage(target_counts: Sequence[int], extra: Mapping[str, str]) -> Iterator[Stage]:
+def open_stage(counts: Counts, extra: Mapping[str, str]) -> Iterator[Stage]:
     """A stage with generators for these numbers of targets; `extra` are settings to try, by variable."""
     home = settings.home() / "bench" / "home"
     with try_locked(home.parent) as alone:
         if not alone:
             raise SetupError("another benchmark runs on this machine, and two would measure each other; wait for it")
-        with _opened(home, target_counts, extra) as stage:
+        with _opened(home, counts, extra) as stage:
             yield stage
 
 
 @contextmanager
-def _opened(home: Path, target_counts: Sequence[int], extra: Mapping[str, str]) -> Iterator[Stage]:
+def _opened(home: Path, counts: Counts, extra: Mapping[str, str]) -> Iterator[Stage]:
     sandbox_port = ports.any_free()
     endpoint = f"http://{config.HOST}:{sandbox_port}"
-    environment = _environment(home, sandbox_port=sandbox_port, most_targets=max(target_counts)) | dict(extra)
+    environment = _environment(home, counts, sandbox_port=sandbox_port) | dict(extra)
     stage = Stage(home, home / "include", endpoint, environment)
     if home.exists():  # a benchmark was killed; what it started is ended by its pid files
         _take_down(stage)
     _lay_out(home)
     try:
         stage.imagesmith("sandbox", "up")
-        write_include(stage.include, target_counts, ssh_port=stage.ssh_port)
+        write_include(stage.include, counts, ssh_port=stage.ssh_port)
         stage.imagesmith("airflow", "up")
         stage.rest_the_janitor()
         yield stage
@@ -148,59 +142,55 @@ def _opened(home: Path, target_counts: Sequence[int], extra: Mapping[str, str]) 
         _take_down(stage)
 
 
-def write_include(include: Path, target_counts: Sequence[int], *, ssh_port: int) -> None:
-    """The project's scripts and worked example, and a generator of simulated machines per number of targets."""
-    shutil.copytree(settings.PROJECT_ROOT / "include", include)
-    names = ["ec2", *cloud_names(max(target_counts))]
-    cloud = {"type": "ec2", "region": config.REGION, "ssh_port": ssh_port}
-    (include / "clouds.yaml").write_text(yaml.safe_dump({name: dict(cloud) for name in names}))
-    for count in {1, *target_counts}:  # builds at once are of the generator with one target
-        name = generator_name(count)
-        document = {"name": name, "script": "dstat.sh", "clouds": {each: _entry(each) for each in cloud_names(count)}}
-        (include / "generators" / f"{name}.yaml").write_text(yaml.safe_dump(document, sort_keys=False))
+def write_include(include: Path, counts: Counts, *, ssh_port: int) -> None:
+    """The project's scripts, and for each cloud a generator per kind of machine and number of targets."""
+    shutil.copytree(settings.PROJECT_ROOT / "include" / "scripts", include / "scripts")
+    (include / "generators").mkdir()
+    known = {name: cloud.settings(ssh_port) for name, cloud in named_clouds(counts).items()}
+    (include / "clouds.yaml").write_text(yaml.safe_dump(known))
+    for key, numbers in counts.items():
+        _write_generator(include, key, "real", 1)
+        for count in {1, *numbers}:  # builds at once are of the generator with one target
+            _write_generator(include, key, "simulated", count)
 
 
-def generator_name(count: int) -> str:
-    """The generator that builds on so many clouds at once."""
-    return f"simulated-{count}"
-
-
-def cloud_names(count: int) -> list[str]:
-    """So many clouds; all are the one sandbox, each with a connection of its own."""
-    return [f"sim{number:02}" for number in range(1, count + 1)]
-
-
-def _entry(cloud: str) -> dict[str, Any]:
-    return {
-        "image_name": f"{{generator}}-{{build_id}}-{cloud}",  # all clouds are one account, where names are unique
-        "source_image": {"name": "simulated-*", "owner": config.BASE_OWNER_ID},
-        "ssh_username": config.DEFAULT_USER,
-        "instance_type": "t3.small",
+def _write_generator(include: Path, key: str, machines: str, count: int) -> None:
+    # All clouds are one account, where the names of images are unique.
+    clouds = {
+        name: {"image_name": f"{{generator}}-{{build_id}}-{name}", **CLOUDS[key].entry(machines)}
+        for name in cloud_names(key, count)
     }
+    document = {"name": generator_name(key, machines, count), "script": "dstat.sh", "clouds": clouds}
+    path = include / "generators" / f"{document['name']}.yaml"
+    path.write_text(yaml.safe_dump(document, sort_keys=False))
 
 
-def _environment(home: Path, *, sandbox_port: int, most_targets: int) -> dict[str, str]:
+def generator_name(key: str, machines: str, count: int) -> str:
+    """The generator that builds so many targets at once on the cloud of this key."""
+    return f"{key}-{machines}-{count}"
+
+
+def cloud_names(key: str, count: int) -> list[str]:
+    """So many clouds; all are the one account of the sandbox, each with a connection of its own."""
+    return [f"{key}-{number:02}" for number in range(1, count + 1)]
+
+
+def named_clouds(counts: Counts) -> dict[str, Cloud]:
+    """Every cloud that the generators name."""
+    return {name: CLOUDS[key] for key, numbers in counts.items() for name in cloud_names(key, max(numbers))}
+
+
+def _environment(home: Path, counts: Counts, *, sandbox_port: int) -> dict[str, str]:
     """The caller's environment without the settings of another deployment, in which all find this stage."""
     endpoint = f"http://{config.HOST}:{sandbox_port}"
-    connection = json.dumps(
-        {
-            "conn_type": "imagesmith_ec2",
-            "login": config.ACCESS_KEY_ID,
-            "password": config.SECRET_ACCESS_KEY,
-            "extra": {"endpoint_url": endpoint, "region_name": config.REGION},
-        }
-    )
+    connections = {name: cloud.connection(endpoint) for name, cloud in named_clouds(counts).items()}
     return {
         **{name: value for name, value in os.environ.items() if not name.startswith(_FOREIGN)},
-        **{f"AIRFLOW_CONN_{name.upper()}": connection for name in cloud_names(most_targets)},
+        **{connection_variable(name): json.dumps(each) for name, each in connections.items()},
         "IMAGESMITH_HOME": str(home),
         "IMAGESMITH_INCLUDE": str(home / "include"),
         "IMAGESMITH_SANDBOX_PORT": str(sandbox_port),
         "IMAGESMITH_AIRFLOW_PORT": str(ports.any_free()),
-        "AWS_ENDPOINT_URL_EC2": endpoint,
-        "AWS_ACCESS_KEY_ID": config.ACCESS_KEY_ID,
-        "AWS_SECRET_ACCESS_KEY": config.SECRET_ACCESS_KEY,
-        "AWS_DEFAULT_REGION": config.REGION,
         "AWS_CONFIG_FILE": str(home / "no-config"),
         "AWS_SHARED_CREDENTIALS_FILE": str(home / "no-credentials"),
         "AWS_EC2_METADATA_DISABLED": "true",

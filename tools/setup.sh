@@ -66,9 +66,13 @@ want_sandbox() {
 }
 
 install_peers() {
-    for peer in packer chromium awscli; do
-        case $peer in awscli) have aws && continue ;; *) have "$peer" && continue ;; esac
-        apt_install "$peer" || say "setup: no $peer to be had here; what needs it will be skipped"
+    for peer in packer chromium awscli python3-openstackclient; do
+        case $peer in
+            awscli) command=aws ;;
+            python3-openstackclient) command=openstack ;;
+            *) command=$peer ;;
+        esac
+        have "$command" || apt_install "$peer" || say "setup: no $peer to be had here; what needs it will be skipped"
     done
 }
 

@@ -16,15 +16,18 @@ sys.path.append(str(settings.PROJECT_ROOT))  # `bench` lies at the top, as it is
 from bench import figures, memory, parts, report, stage
 from bench.__main__ import planned
 from bench.children import Command, run_together
+from bench.clouds import CLOUDS, OpenStack
 from bench.contenders import Case
 from bench.figures import Run
 
-REAL = Case("real", 1)
+REAL = Case("ec2", "real", 1)
+SITE = OpenStack.site
 BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def run(contender: str, seconds: float, **changes: object) -> Run:
     told: dict[str, object] = {
+        "cloud": "ec2",
         "machines": "real",
         "targets": 1,
         "round": 1,
@@ -52,7 +55,7 @@ def test_a_contender_that_only_failed_has_no_figure() -> None:
 
 def test_calls_are_per_target() -> None:
     runs = [run("packer", 3.0, targets=6, machines="simulated", calls={"RunInstances": 6, "StopInstances": 3})]
-    case = Case("simulated", 6)
+    case = Case("ec2", "simulated", 6)
     assert figures.summaries(runs, case)["packer"].calls_each == 1.5
     assert figures.calls_by_action(runs, case) == {"packer": {"RunInstances": 1.0, "StopInstances": 0.5}}
 
@@ -62,13 +65,13 @@ def test_calls_are_per_target() -> None:
 )
 def test_the_aims_of_one_target(ours_s: float, near_by_hand: bool, below_packer: bool) -> None:
     found = reached([run("by-hand", 60.0), run("imagesmith-builds", ours_s), run("packer", 105.0)])
-    assert found["1 target, real: imagesmith-builds at most 8 s over by hand"] is near_by_hand
-    assert found["1 target, real: below Packer as shipped"] is below_packer
+    assert found["EC2, 1 target, real: imagesmith-builds at most 8 s over by hand"] is near_by_hand
+    assert found["EC2, 1 target, real: below Packer as shipped"] is below_packer
 
 
 def test_calls_are_held_against_the_packer_that_calls_least() -> None:
     packers = [run("packer", 9.0, calls={"A": 8}), run("packer-tuned", 9.0, calls={"A": 20})]
-    asks_less = "1 on real machines: imagesmith-builds asks the cloud less often than Packer"
+    asks_less = "EC2, 1 on real machines: imagesmith-builds asks the cloud less often than Packer"
     assert reached([*packers, run("imagesmith-builds", 9.0, calls={"A": 7})])[asks_less]
     assert not reached([*packers, run("imagesmith-builds", 9.0, calls={"A": 8})])[asks_less]
 
@@ -78,7 +81,7 @@ def test_at_thirty_the_memory_counts() -> None:
     found = reached(
         [run("packer-tuned", 9.0, memory_mib=3000.0, **many), run("imagesmith-targets", 9.0, memory_mib=1800.0, **many)]
     )
-    assert found["30 targets, simulated: imagesmith-targets holds less memory in all than Packer"]
+    assert found["EC2, 30 targets, simulated: imagesmith-targets holds less memory in all than Packer"]
 
 
 def test_aims_without_their_measure_are_not_told() -> None:
@@ -142,20 +145,54 @@ def test_what_passes_the_limit_is_killed_with_its_children(tmp_path: Path) -> No
 
 
 def test_the_generators_of_the_bench_have_no_mistakes(tmp_path: Path) -> None:
-    stage.write_include(tmp_path / "include", (1, 6), ssh_port=22)
+    counts = {"ec2": (1, 30), "openstack": (1, 6)}
+    stage.write_include(tmp_path / "include", counts, ssh_port=22)
     loaded = load_all(tmp_path / "include")
     assert loaded.findings == []
-    assert len(loaded.generators["simulated-6"].clouds) == 6
-    assert set(read_clouds(tmp_path / "include").clouds) == {"ec2", *stage.cloud_names(6)}
+    assert len(loaded.generators["openstack-simulated-6"].clouds) == 6
+    assert len(loaded.generators["ec2-real-1"].clouds) == 1
+    assert set(read_clouds(tmp_path / "include").clouds) == set(stage.named_clouds(counts))
+
+
+def asked(**changes: object) -> Namespace:
+    usual = {"runs": 5, "simulated_runs": None, "only": None, "quick": False, "targets": None, "cloud": None}
+    return Namespace(**{**usual, **changes})
 
 
 def test_simulated_machines_may_have_rounds_of_their_own() -> None:
-    asked = Namespace(runs=5, simulated_runs=3, only=None, quick=False, targets=(1, 30))
-    assert planned(asked) == [(REAL, 5), (Case("simulated", 1), 3), (Case("simulated", 30), 3)]
+    found = planned(asked(simulated_runs=3, cloud=["ec2"], targets=(1, 30)))
+    assert found == [(REAL, 5), (Case("ec2", "simulated", 1), 3), (Case("ec2", "simulated", 30), 3)]
+
+
+def test_every_cloud_is_measured_unless_one_is_named() -> None:
+    assert {case.cloud_key for case, _ in planned(asked())} == {"ec2", "openstack"}
+    assert planned(asked(quick=True, cloud=["openstack"])) == [(Case("openstack", "simulated", 1), 1)]
 
 
 def test_the_report_has_a_line_for_each_contender_and_says_what_failed() -> None:
     runs = [run("by-hand", 60.0), run("packer", 105.0), run("imagesmith-builds", 67.0, errors=("left behind: i-1",))]
     text = report.markdown(runs, {"cores": "2"})
     assert "| Packer as shipped | 1 | 105.0 (105.0–105.0) | 2.0 | 8.0 | 3 | 90 |" in text
-    assert "- round 1, 1 on real machines, imagesmith-builds: left behind: i-1" in text
+    assert "- round 1, ec2, 1 on real machines, imagesmith-builds: left behind: i-1" in text
+
+
+def test_the_report_has_a_table_for_each_cloud() -> None:
+    runs = [run("by-hand", 60.0), run("by-hand", 50.0, cloud="openstack")]
+    ec2, openstack = report.markdown(runs, {"cores": "2"}).split("## OpenStack")
+    assert "60.0 (60.0–60.0)" in ec2
+    assert "50.0 (50.0–50.0)" in openstack
+
+
+def test_what_is_left_on_openstack_is_named_but_for_what_was_there() -> None:
+    cloud = CLOUDS["openstack"]
+    kinds = ("servers", "volumes", "volume_snapshots", "floating_ips", "key_pairs")
+    site: dict[str, list[object]] = {kind: [] for kind in kinds}
+    site |= {"floating_ips": [{"id": "f-1"}], "security_groups": ["default"]}
+    site["images"] = [
+        {"id": "base", "owner": "somebody", "status": "active"},
+        {"id": "mine", "owner": SITE.project_id, "status": "active"},
+        {"id": "half", "owner": SITE.project_id, "status": "saving"},
+    ]
+    found = {"accounts": {SITE.name: site}}
+    assert cloud.left_behind(found) == ["f-1"]
+    assert cloud.images(found) == ["mine"]
