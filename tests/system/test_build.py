@@ -1,18 +1,15 @@
 """The main job on real virtual machines: a build through Airflow, killed in the middle, and what is in its image."""
 
 import os
-import re
 import signal
-import subprocess
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import asyncssh
 import pytest
 
 from imagesmith.core import TAG_BUILD, ResourceKind
+
+from .guest import Guest, assert_dstat_and_nothing_of_the_build, until
 
 pytestmark = pytest.mark.system
 
@@ -36,15 +33,6 @@ def _add_generator(deployment: Any, name: str, *, seconds: int) -> None:
     (deployment.include / "generators" / f"{name}.yaml").write_text(f"name: {name}{QUICK.format(seconds=seconds)}")
 
 
-def _await(look: Callable[[], Any], what: str, *, limit_s: float = 240) -> Any:
-    ends = time.monotonic() + limit_s
-    while time.monotonic() < ends:
-        if found := look():
-            return found
-        time.sleep(0.5)
-    raise AssertionError(f"{what}: not within {limit_s} s")
-
-
 def _running_script(deployment: Any, generator: str) -> Any:
     """The target of the generator's newest build once its script has printed something."""
 
@@ -55,7 +43,7 @@ def _running_script(deployment: Any, generator: str) -> Any:
                 return target
         return None
 
-    return _await(look, f"the script of {generator} runs")
+    return until(look, f"the script of {generator} runs")
 
 
 def _left(deployment: Any, build_id: str) -> list[tuple[str, str]]:
@@ -80,43 +68,21 @@ def _left(deployment: Any, build_id: str) -> list[tuple[str, str]]:
     return sorted(kind_id for kind_id in found - images - disks if kind_id[1] not in ended)
 
 
-class Guest:
-    """A virtual machine booted from an image with a key of our own; `run` is a command's output over SSH."""
+class Ec2Guest(Guest):
+    """A virtual machine on the sandbox's EC2."""
 
     def __init__(self, ec2: Any, image_id: str, key: Path) -> None:
+        super().__init__(key, username="admin")
         self.ec2 = ec2
-        private = asyncssh.generate_private_key("ssh-ed25519")
-        private.write_private_key(str(key))
-        key.chmod(0o600)
-        self.key, self.name = key, f"look-{time.time_ns()}"
-        ec2.import_key_pair(KeyName=self.name, PublicKeyMaterial=private.export_public_key())
+        ec2.import_key_pair(KeyName=self.name, PublicKeyMaterial=self.public_key)
         reservation = ec2.run_instances(
             ImageId=image_id, KeyName=self.name, InstanceType="t3.small", MinCount=1, MaxCount=1
         )
         self.instance_id = reservation["Instances"][0]["InstanceId"]
-        self.console = ""
 
     def address(self) -> str:
         described = self.ec2.describe_instances(InstanceIds=[self.instance_id])["Reservations"][0]["Instances"][0]
         return str(described.get("PublicIpAddress") or "")
-
-    def run(self, command: str) -> str:
-        options = ("StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "ConnectTimeout=20")
-        argv = [
-            "ssh",
-            "-q",
-            *(f"-o{option}" for option in options),
-            "-i",
-            str(self.key),
-            f"admin@{self.address()}",
-            command,
-        ]
-
-        def look() -> "subprocess.CompletedProcess[str] | None":
-            done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
-            return None if done.returncode == 255 else done
-
-        return str(_await(look, f"SSH of {self.instance_id}").stdout)
 
     def end(self) -> None:
         self.ec2.terminate_instances(InstanceIds=[self.instance_id])
@@ -131,16 +97,9 @@ def test_dstat_builds_through_airflow_and_its_image_runs_dstat_and_holds_nothing
     assert image.image_id in printed
     assert image.source_image_id in printed
     assert _left(deployment, build.build_id) == []
-    guest = Guest(deployment.ec2(), image.image_id, tmp_path / "key")
+    guest = Ec2Guest(deployment.ec2(), image.image_id, tmp_path / "key")
     try:
-        assert re.search(r"[Dd]stat", guest.run("dstat --version"))
-        # Seen from the machine booted now: whatever it made itself at this boot is newer than its image.
-        keys = "/home/admin/.ssh/authorized_keys /root/.ssh/authorized_keys"
-        assert guest.run(f"sudo cat {keys} 2>/dev/null | wc -l").strip() == "1"
-        assert guest.run("sudo find / -xdev -name '.*_history'; ls -d /home/*/.imagesmith") == ""
-        assert guest.run("sudo find /var/lib/apt/lists /var/cache/apt/archives -type f ! -name lock") == ""
-        host_keys = guest.run("stat -c %Y /etc/ssh/ssh_host_*_key; stat -c %Y /proc/1").split()
-        assert all(int(made) >= int(host_keys[-1]) - 60 for made in host_keys[:-1])
+        assert_dstat_and_nothing_of_the_build(guest)
     finally:
         guest.end()
 
@@ -154,7 +113,7 @@ def test_a_build_survives_kill_9_while_the_script_runs(deployment, tmp_path, vic
     if victim == "task":
         os.kill(_task_process(deployment), signal.SIGKILL)
     else:
-        _await(lambda: _in_triggerer(deployment, target.build_id), "the script is followed by the triggerer")
+        until(lambda: _in_triggerer(deployment, target.build_id), "the script is followed by the triggerer")
         _kill_tree(deployment.pid("triggerer"))
         deployment.imagesmith("airflow", "up")
     out, _ = waiting.communicate(timeout=600)
@@ -165,7 +124,7 @@ def test_a_build_survives_kill_9_while_the_script_runs(deployment, tmp_path, vic
     assert (build.state, len(made)) == ("successful", 1)
     assert _left(deployment, build.build_id) == []
     image = deployment.catalog.images(build_id=build.build_id)[0]
-    guest = Guest(deployment.ec2(), image.image_id, tmp_path / "key")
+    guest = Ec2Guest(deployment.ec2(), image.image_id, tmp_path / "key")
     try:
         assert guest.run("cat /var/lib/runs") == "run\n"
         # Made anew at this boot, because the image holds none.
@@ -191,7 +150,7 @@ def _task_process(deployment: Any) -> int:
                 return tasks[0]
         return None
 
-    return int(_await(look, "a process of a task"))
+    return int(until(look, "a process of a task"))
 
 
 def _children(pid: int) -> list[int]:
@@ -211,6 +170,6 @@ def test_cancelling_a_build_leaves_nothing(deployment):
     deployment.imagesmith("build", "cancelled")
     target = _running_script(deployment, "cancelled")
     deployment.imagesmith("cancel", target.build_id)
-    _await(lambda: deployment.catalog.build(target.build_id).state.ended, "the cancelled build ends", limit_s=120)
+    until(lambda: deployment.catalog.build(target.build_id).state.ended, "the cancelled build ends", limit_s=120)
     assert deployment.catalog.build(target.build_id).state == "cancelled"
     assert _left(deployment, target.build_id) == []
