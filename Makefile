@@ -1,12 +1,12 @@
 # Everything starts from a clone: each target sets up what it needs (tools/setup.sh) and nothing twice.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down test check test-system bench lock env clean
+.PHONY: help setup demo up down test check test-system test-openstack bench lock env clean
 
 BIN := .venv/bin
 SHELL_FILES = $(shell git ls-files '*.sh' .ci/run 'src/imagesmith/sandbox/guest/*' | grep -v service)
 
 help: ## this list
-	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "  make %-12s %s\n", $$1, $$2}'
+	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "  make %-15s %s\n", $$1, $$2}'
 
 demo: ## build the example on the sandbox's clouds (CLOUDS=ec2: only there), from nothing to images; UI and sandbox stay up
 	@tools/setup.sh sandbox
@@ -36,6 +36,10 @@ check: ## linters, types, import borders, shell scripts, the compose file
 test-system: ## the tests with real virtual machines
 	@tools/setup.sh sandbox peers
 	@$(BIN)/pytest -q -m system $(ARGS)
+
+test-openstack: ## the driver's contract and a whole build on a real OpenStack: OS_CLOUD, or one that OPENSTACK_SCRIPTS brings up
+	@tools/setup.sh
+	@$(BIN)/pytest -q -m openstack $(ARGS)
 
 bench: ## times and memory, side by side with a hand-written sequence and Packer
 	@tools/setup.sh sandbox peers

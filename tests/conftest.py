@@ -8,6 +8,8 @@ import shutil
 import tempfile
 from pathlib import Path
 
+from .real_openstack import empty_image, real_openstack  # noqa: F401  # fixtures of several folders
+
 PROJECT = Path(__file__).parents[1]
 
 

@@ -10,11 +10,8 @@ import subprocess
 import sys
 import time
 import urllib.request
-import uuid
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -30,178 +27,16 @@ from imagesmith.clouds.memory_world import Fault, Timing
 from imagesmith.clouds.openstack import OpenStackCloud
 from imagesmith.clouds.openstack_login import Credentials, connect
 from imagesmith.clouds.openstack_words import OpenStackSettings
-from imagesmith.core import (
-    TAG_GENERATOR,
-    Cloud,
-    Image,
-    ImageQuery,
-    ImageState,
-    Instance,
-    InstanceState,
-    LaunchRequest,
-    Resource,
-    ResourceKind,
-    SaveRequest,
-)
+from imagesmith.core import Cloud, ImageQuery, ResourceKind
 from imagesmith.sandbox import base_image, config
 from imagesmith.sandbox.config import ACCESS_KEY_ID, BASE_OWNER_ID, SECRET_ACCESS_KEY
 from imagesmith.sandbox.openstack import sites
 from imagesmith.sandbox.openstack.sites import Facts
 
-LOOKS = 400
+from .real_openstack_site import OPENSTACK_EFFECTS, RealOpenStackSite
+from .site import Site
 
-
-@dataclass
-class Lines:
-    """A ledger that keeps its lines."""
-
-    lines: list[tuple[str, ResourceKind, str, str]] = field(default_factory=list)
-
-    def intend(self, kind: ResourceKind, name: str) -> None:
-        self.lines.append(("intend", kind, name, ""))
-
-    def made(self, kind: ResourceKind, name: str, resource_id: str) -> None:
-        self.lines.append(("made", kind, name, resource_id))
-
-    def gone(self, kind: ResourceKind, resource_id: str) -> None:
-        self.lines.append(("gone", kind, "", resource_id))
-
-
-class Site(ABC):
-    """An implementation with what a test must know of it and do to it."""
-
-    name = "site"
-    instance_type = "t3.small"
-    source: ImageQuery
-    by_name: ImageQuery
-    newest_id: str
-    other_owner: ImageQuery
-    unknown_id: ImageQuery
-    unknown_name: ImageQuery
-    unknown_instance: str
-    # An image that somebody else has published and that a name alone must not find.
-    strangers: ImageQuery
-    kinds_of_a_launch = frozenset(
-        {ResourceKind.INSTANCE, ResourceKind.KEY_PAIR, ResourceKind.SECURITY_GROUP, ResourceKind.VOLUME}
-    )
-    kinds_of_an_image = frozenset({ResourceKind.IMAGE, ResourceKind.SNAPSHOT})
-    # Whether the cloud itself can say of a deleted instance that it was there.
-    remembers_the_ended = True
-
-    def __init__(self) -> None:
-        self.ledger = Lines()
-        self.builds: list[str] = []
-
-    @abstractmethod
-    def cloud(self) -> Cloud:
-        """A new driver, as another process would have it."""
-
-    @abstractmethod
-    def stranger(self) -> Cloud:
-        """A driver with wrong credentials."""
-
-    @abstractmethod
-    def losing(self, method: str) -> Cloud:
-        """A driver that does not hear the answer to the call that makes, or ends, the thing in question."""
-
-    @abstractmethod
-    def pass_time(self) -> None:
-        """Let what has begun come a little nearer to its end."""
-
-    def pass_a_second(self) -> None:
-        """Clouds write down moments in whole seconds."""
-        self.pass_time()
-
-    @abstractmethod
-    def be_busy(self) -> None:
-        """Let the next call, whatever it is, be refused for being too many."""
-
-    @abstractmethod
-    def doom_next_instance(self, reason: str) -> None:
-        """Let the next instance fail while it starts."""
-
-    @abstractmethod
-    def is_public(self, image_id: str) -> bool:
-        """Whether everybody may launch the image, asked past the driver."""
-
-    def fresh(self, what: str) -> str:
-        """A build id or name that nobody has."""
-        name = f"{what}-{uuid.uuid4().hex[:12]}"
-        self.builds.append(name)
-        return name
-
-    def launch_request(self, *, build_id: str = "", attempt: int = 1, **changes: Any) -> LaunchRequest:
-        build_id = build_id or self.fresh("build")
-        values: dict[str, Any] = {
-            "name": f"imagesmith-{build_id}-{attempt}",
-            "build_id": build_id,
-            "source_image_id": self.source.id,
-            "instance_type": self.instance_type,
-            "public_key": PUBLIC_KEY,
-            "user_data": "#cloud-config\n",
-            "tags": {TAG_GENERATOR: "dstat", "team": "physics"},
-        }
-        return LaunchRequest(**{**values, **changes})
-
-    def save_request(self, instance_id: str, *, build_id: str = "", name: str = "") -> SaveRequest:
-        build_id = build_id or self.fresh("build")
-        name = name or f"image-{build_id}"
-        tags = {TAG_GENERATOR: "dstat"}
-        return SaveRequest(name, build_id, instance_id=instance_id, description="dstat", tags=tags)
-
-    def running(self, *, build_id: str = "") -> str:
-        instance_id = self.cloud().launch(self.launch_request(build_id=build_id), self.ledger)
-        self.until_instance(instance_id, InstanceState.RUNNING)
-        return instance_id
-
-    def stopped(self, *, build_id: str = "") -> str:
-        instance_id = self.running(build_id=build_id)
-        self.cloud().stop(instance_id)
-        self.until_instance(instance_id, InstanceState.STOPPED)
-        return instance_id
-
-    def until_instance(self, instance_id: str, state: InstanceState) -> Instance:
-        cloud = self.cloud()
-        return self._until(lambda: cloud.observe_instances([instance_id])[instance_id], state)
-
-    def until_image(self, image_id: str, state: ImageState) -> Image:
-        cloud = self.cloud()
-        return self._until(lambda: cloud.observe_images([image_id])[image_id], state)
-
-    def until_console(self, instance_id: str, text: str) -> None:
-        cloud = self.cloud()
-        for _ in range(LOOKS):
-            if text in cloud.console_output(instance_id):
-                return
-            self.pass_time()
-        raise AssertionError(f"{instance_id} never printed {text}")
-
-    def _until(self, look: Callable[[], Any], state: str) -> Any:
-        for _ in range(LOOKS):
-            seen = look()
-            if seen.state == state:
-                return seen
-            self.pass_time()
-        raise AssertionError(f"{seen} never became {state}")
-
-    def delete_all(
-        self, build_id: str, *, order: Callable[[list[Resource]], list[Resource]] = lambda resources: resources
-    ) -> None:
-        cloud = self.cloud()
-        left = order(cloud.find_resources(build_id))
-        for _ in range(LOOKS):
-            if not left:
-                return
-            left = cloud.delete(left)
-            self.pass_time()
-        raise AssertionError(f"never gone: {left}")
-
-    @abstractmethod
-    def close(self) -> None:
-        """Nothing of the test is left on the site."""
-
-
-PUBLIC_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIDmb8A2uyJ2cvoqzpVa3lOnBpHLExB9f9OXyqXwRkjXQ contract"
+NO_ROOM = "no room on the host"
 
 
 class MemorySite(Site):
@@ -243,8 +78,9 @@ class MemorySite(Site):
     def be_busy(self) -> None:
         self._memory().set_fault(Fault("*"))
 
-    def doom_next_instance(self, reason: str) -> None:
-        self._memory().doom(ResourceKind.INSTANCE, reason)
+    def doom_next_instance(self) -> str:
+        self._memory().doom(ResourceKind.INSTANCE, NO_ROOM)
+        return NO_ROOM
 
     def is_public(self, image_id: str) -> bool:
         with self._memory().world() as world:
@@ -312,7 +148,7 @@ class Ec2Site(Site):
         busy = {"code": "RequestLimitExceeded", "status": 503, "count": 1}
         _control(self._endpoint, "/_sandbox/settings", {"api_error": busy})
 
-    def doom_next_instance(self, reason: str) -> None:
+    def doom_next_instance(self) -> str:
         pytest.skip("needs an instance that fails while it starts; the sandbox has none")
 
     def is_public(self, image_id: str) -> bool:
@@ -321,14 +157,6 @@ class Ec2Site(Site):
 
     def close(self) -> None:
         _control(self._endpoint, "/_sandbox/reset", {})
-
-
-# The call whose answer is lost, for each of the driver's methods: HTTP method and path.
-OPENSTACK_EFFECTS = {
-    "launch": ("POST", r"/servers$"),
-    "save": ("POST", r"/servers/[^/]+/action$"),
-    "delete": ("DELETE", r"/servers/[^/]+$"),
-}
 
 
 class OpenStackSite(Site):
@@ -392,8 +220,9 @@ class OpenStackSite(Site):
     def be_busy(self) -> None:
         self._control({"fault": {"status": 429, "message": "Too many requests"}})
 
-    def doom_next_instance(self, reason: str) -> None:
-        self._control({"doom": reason})
+    def doom_next_instance(self) -> str:
+        self._control({"doom": NO_ROOM})
+        return NO_ROOM
 
     def is_public(self, image_id: str) -> bool:
         login = Credentials(username=sites.USER, password=sites.PASSWORD, project=sites.PROJECT)
@@ -445,18 +274,33 @@ def sandbox_endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield endpoint
 
 
-@pytest.fixture
-def vm_site(tmp_path: Path) -> Iterator[Site]:
+@contextmanager
+def _ec2_on_virtual_machines(home: Path) -> Iterator[Site]:
     """The EC2 driver on a real virtual machine, from the base image of this machine's own sandbox."""
     places = config.places()
     base_image.ensure(places.base, announce=print)
-    (tmp_path / "sandbox").mkdir()
-    (tmp_path / "sandbox" / "base").symlink_to(places.base)
+    (home / "sandbox").mkdir()
+    (home / "sandbox" / "base").symlink_to(places.base)
     probed = places.root / "acceleration.json"  # finding it out takes 15 s
     if probed.exists():
-        (tmp_path / "sandbox" / probed.name).write_text(probed.read_text())
-    with _sandbox(tmp_path) as endpoint:
+        (home / "sandbox" / probed.name).write_text(probed.read_text())
+    with _sandbox(home) as endpoint:
         yield Ec2Site(endpoint, source_name="debian-12-amd64-*", look_every_s=1.0)
+
+
+@pytest.fixture(
+    params=[pytest.param("ec2", marks=pytest.mark.system), pytest.param("openstack", marks=pytest.mark.openstack)]
+)
+def vm_site(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Site]:
+    """A site whose instances are whole machines."""
+    if request.param == "openstack":
+        real = request.getfixturevalue("real_openstack")
+        site = RealOpenStackSite(real, image=real.image, flavor=real.flavor)
+        yield site
+        site.close()
+        return
+    with _ec2_on_virtual_machines(tmp_path) as site:
+        yield site
 
 
 def _until_healthy(endpoint: str, server: subprocess.Popen[bytes], log: Path) -> None:
@@ -472,13 +316,21 @@ def _until_healthy(endpoint: str, server: subprocess.Popen[bytes], log: Path) ->
     raise AssertionError(f"the sandbox did not start:\n{log.read_text()}")
 
 
-@pytest.fixture(params=["memory", "ec2", "openstack-hotel", "openstack-india"])
+@pytest.fixture(
+    params=[
+        *("memory", "ec2", "openstack-hotel", "openstack-india"),
+        pytest.param("openstack", marks=pytest.mark.openstack),
+    ]
+)
 def site(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Site]:
     """One implementation after the other."""
     if request.param == "memory":
         site: Site = MemorySite(tmp_path)
     elif request.param == "ec2":
         site = Ec2Site(request.getfixturevalue("sandbox_endpoint"))
+    elif request.param == "openstack":
+        real = request.getfixturevalue("real_openstack")
+        site = RealOpenStackSite(real, image=request.getfixturevalue("empty_image"), flavor=real.small_flavor)
     else:
         site = OpenStackSite(request.getfixturevalue("sandbox_endpoint"), sites.SITES[request.param])
     yield site

@@ -10,9 +10,10 @@ import subprocess
 import sys
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import boto3
 import pytest
@@ -51,10 +52,10 @@ class Sandbox:
 
 
 @dataclass(frozen=True)
-class Deployment:
-    """Sandbox and Airflow together, as `make up` starts them, with a home, an include folder and ports of their own."""
+class Airflow:
+    """An Airflow as `make up` starts it, with a home, an include folder and ports of its own."""
 
-    sandbox: Sandbox
+    home: Path
     environment: dict[str, str]
     include: Path
 
@@ -90,7 +91,18 @@ class Deployment:
     @property
     def catalog(self) -> Catalog:
         """The deployment's catalog."""
-        return Catalog(file_environment(self.sandbox.home)["IMAGESMITH_CATALOG_URL"])
+        return Catalog(file_environment(self.home)["IMAGESMITH_CATALOG_URL"])
+
+    def pid(self, component: str) -> int:
+        """The process id of an Airflow component."""
+        return int(next((self.home / "airflow").rglob(f"{component}.pid")).read_text().split()[0])
+
+
+@dataclass(frozen=True)
+class Deployment(Airflow):
+    """Sandbox and Airflow together."""
+
+    sandbox: Sandbox
 
     def ec2(self) -> Any:
         """A boto3 client of the sandbox's EC2 door."""
@@ -101,10 +113,6 @@ class Deployment:
             aws_access_key_id=config.ACCESS_KEY_ID,
             aws_secret_access_key=config.SECRET_ACCESS_KEY,
         )
-
-    def pid(self, component: str) -> int:
-        """The process id of an Airflow component."""
-        return int(next((self.sandbox.home / "airflow").rglob(f"{component}.pid")).read_text().split()[0])
 
 
 def file_environment(home: Path) -> dict[str, str]:
@@ -118,20 +126,38 @@ def file_environment(home: Path) -> dict[str, str]:
 @pytest.fixture(scope="session")
 def deployment(sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
     """Airflow over the sandbox; everything of it ends with the session."""
-    include = tmp_path_factory.mktemp("work") / "include"
-    shutil.copytree(settings.PROJECT_ROOT / "include", include)
-    ours = {
+    include = own_include(tmp_path_factory)
+    environment = {**sandbox.environment, **own_settings(include)}
+    with running(Deployment(sandbox.home, environment, include, sandbox)) as started:
+        yield started
+
+
+def own_include(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the project's include folder."""
+    return Path(shutil.copytree(settings.PROJECT_ROOT / "include", tmp_path_factory.mktemp("work") / "include"))
+
+
+def own_settings(include: Path) -> dict[str, str]:
+    """What sets an Airflow of the tests apart from every other on this machine."""
+    return {
         "IMAGESMITH_INCLUDE": str(include),
-        "IMAGESMITH_AIRFLOW_PORT": str(_free_port()),
+        "IMAGESMITH_AIRFLOW_PORT": str(free_port()),
         # Short, so that scripts of these tests are met in the worker as well as in the triggerer.
         "IMAGESMITH_WORKER_PATIENCE": "20",
     }
-    running = Deployment(sandbox, {**sandbox.environment, **ours}, include)
+
+
+Started = TypeVar("Started", bound=Airflow)
+
+
+@contextmanager
+def running(airflow: Started) -> Iterator[Started]:
+    """The Airflow up, and down at the end."""
     try:
-        running.imagesmith("airflow", "up")
-        yield running
+        airflow.imagesmith("airflow", "up")
+        yield airflow
     finally:
-        running.imagesmith("airflow", "down")
+        airflow.imagesmith("airflow", "down")
 
 
 @pytest.fixture(scope="session")
@@ -145,7 +171,7 @@ def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
     home = tmp_path_factory.mktemp("home")
     (home / "sandbox").mkdir()
     (home / "sandbox" / "base").symlink_to(base)
-    port = _free_port()
+    port = free_port()
     endpoint = f"http://{config.HOST}:{port}"
     running = Sandbox(endpoint, home, _environment(home, port, endpoint))
     try:
@@ -174,7 +200,7 @@ def _environment(home: Path, port: int, endpoint: str) -> dict[str, str]:
     }
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.create_server((config.HOST, 0)) as probe:
         port: int = probe.getsockname()[1]
     return port

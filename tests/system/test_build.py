@@ -1,7 +1,6 @@
 """The main job on real virtual machines: a build through Airflow, killed in the middle, and what is in its image."""
 
 import os
-import re
 import signal
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,8 @@ from imagesmith.core import TAG_BUILD, ResourceKind
 from imagesmith.sandbox.openstack import sites
 
 from .airflow_rest import until
-from .guests import Guest, guest_of
+from .guest import assert_dstat_and_nothing_of_the_build
+from .sandbox_guests import guest_of
 from .traces import files_under, traces
 
 pytestmark = pytest.mark.system
@@ -92,7 +92,7 @@ def test_dstat_builds_on_every_cloud_and_its_images_run_dstat_and_hold_nothing_o
         assert image.source_image_id in printed
         guest = guest_of(deployment, cloud, image.image_id, key=tmp_path / f"key-{cloud}")
         try:
-            _holds_dstat_and_nothing_of_the_build(guest)
+            assert_dstat_and_nothing_of_the_build(guest)
         finally:
             guest.end()
     for site in sites.SITES:
@@ -101,17 +101,6 @@ def test_dstat_builds_on_every_cloud_and_its_images_run_dstat_and_hold_nothing_o
         assert (there["key_pairs"], there["floating_ips"], there["application_credentials"]) == ([], [], [])
     # The saved disks and all that the sandbox has written, its logs too.
     assert traces(password, files_under(deployment.sandbox.home / "sandbox")) == []
-
-
-def _holds_dstat_and_nothing_of_the_build(guest: Guest) -> None:
-    """Seen from the machine booted now: whatever it made itself at this boot is newer than its image."""
-    assert re.search(r"[Dd]stat", guest.run("dstat --version"))
-    keys = "/home/admin/.ssh/authorized_keys /root/.ssh/authorized_keys"
-    assert guest.run(f"sudo cat {keys} 2>/dev/null | wc -l").strip() == "1"
-    assert guest.run("sudo find / -xdev -name '.*_history'; ls -d /home/*/.imagesmith") == ""
-    assert guest.run("sudo find /var/lib/apt/lists /var/cache/apt/archives -type f ! -name lock") == ""
-    host_keys = guest.run("stat -c %Y /etc/ssh/ssh_host_*_key; stat -c %Y /proc/1").split()
-    assert all(int(made) >= int(host_keys[-1]) - 60 for made in host_keys[:-1])
 
 
 @pytest.mark.parametrize("victim", ["task", "triggerer"])

@@ -1,4 +1,4 @@
-"""Many builds at once on one OpenStack site, on machines that answer by the clock: what is one's own stays one's own."""
+"""Many builds at once on one OpenStack site, on machines that answer by the clock: none takes what is another's."""
 
 import json
 from collections.abc import Iterator

@@ -84,6 +84,10 @@ def test_the_words_of_an_answer(body, words):
     ("cause", "kind", "cure"),
     [
         (keystone.Unauthorized("wrong"), errors.CredentialsRefused, "check the Airflow connection hotel"),
+        (keystone.NotFound("Could not find Application Credential: a."), errors.CredentialsRefused, "connection hotel"),
+        (keystone.NotFound("Could not recognize Fernet token"), errors.CredentialsRefused, "connection hotel"),
+        (keystone.NotFound("Failed to validate token"), errors.CredentialsRefused, "connection hotel"),
+        (keystone.NotFound("The resource could not be found."), errors.CloudError, "own words"),
         (keystone.MissingRequiredOptions([]), errors.CredentialsRefused, "connection hotel"),
         (keystone.ConnectFailure("refused"), errors.CloudBusy, "check network"),
         (keystone.ConnectTimeout("slow"), errors.CloudBusy, "check network"),

@@ -95,6 +95,7 @@ def test_a_token_is_revoked(stack: Stack) -> None:
     assert stack.ask("HEAD", "/identity/v3/auth/tokens", X_Subject_Token=other).status_code == 200
     assert stack.ask("DELETE", "/identity/v3/auth/tokens", X_Subject_Token=other).status_code == 204
     assert stack.ask("GET", "/identity/v3/auth/tokens", X_Subject_Token=other).status_code == 404
+    assert stack.authenticate({"methods": ["token"], "token": {"id": other}}, PROJECT).status_code == 404
     assert stack.ask("GET", "/compute/v2.1/servers", X_Auth_Token=other).status_code == 401
 
 
@@ -118,7 +119,13 @@ def test_an_application_credential_works_until_it_is_deleted(stack: Stack) -> No
     assert stack.ask("POST", path.rsplit("/", 1)[0], another, X_Auth_Token=token).status_code == 403
     stack.do("DELETE", path)
     assert stack.ask("GET", "/compute/v2.1/servers", X_Auth_Token=token).status_code == 401
-    assert stack.authenticate(by_credential(made)).status_code == 401
+    # Keystone says of one that is gone what it says of a wrong path, and of a wrong secret what it says of a password.
+    assert stack.authenticate(by_credential(made)).status_code == 404
+
+
+def test_a_wrong_secret_is_refused(stack: Stack) -> None:
+    wrong = {**credential(stack), "secret": "wrong"}
+    assert stack.authenticate(by_credential(wrong)).status_code == 401
 
 
 def test_an_unrestricted_credential_makes_another(stack: Stack) -> None:

@@ -26,6 +26,8 @@ from imagesmith.clouds.meanings import (
 from imagesmith.errors import CloudError, DefinitionError, ImagesmithError, InstanceLost, LaunchRefused, SetupError
 
 _QUOTA_WORDS = re.compile(r"quota|too many .* (requested|exceeded)|limit exceeded", re.I)
+# Keystone's 404 to a login by something that has ended, or that it never gave.
+_LOGIN_WORDS = re.compile(r"could not find (application credential|token)|fernet token|failed to validate token", re.I)
 _BUSY_STATUS = frozenset({408, 429, 500, 502, 503, 504})
 
 NETWORK = Meaning(DefinitionError, "check network and floating_ip_network of {cloud} in include/clouds.yaml")
@@ -68,7 +70,7 @@ def refused(
 
 
 def _meaning(cause: Refused, special: Mapping[int, Meaning], *, launching: bool) -> Meaning:
-    if cause.status == 401:
+    if cause.status == 401 or (cause.status == 404 and _LOGIN_WORDS.search(cause.words)):
         return CREDENTIALS
     if cause.status in (403, 409, 413) and _QUOTA_WORDS.search(cause.words):
         return QUOTA

@@ -11,6 +11,7 @@ from imagesmith.sandbox.openstack.wire import Call, Document, Problem, Reply, Ru
 
 ROLES = ("member", "reader")
 _REFUSED = "The request you have made requires authentication."
+_NO_TOKEN = "Failed to validate token"
 MALFORMED = (
     "The server could not comply with the request since it is either malformed or otherwise incorrect. "
     "The client is assumed to be in error."
@@ -119,7 +120,7 @@ def _by_password(call: Call, given: Document) -> Proof:
 def _by_token(call: Call, given: Document) -> Proof:
     before = tokens.find(call.site, str(given.get("id", "")))
     if before is None:
-        raise Problem(401, _REFUSED)
+        raise Problem(404, _NO_TOKEN)
     credential = call.site.state.credentials.get(before.credential_id)
     methods = [*before.methods, *(["token"] if "token" not in before.methods else [])]
     return Proof(methods, credential, before.expires_at)
@@ -127,6 +128,8 @@ def _by_token(call: Call, given: Document) -> Proof:
 
 def _by_credential(call: Call, given: Document) -> Proof:
     found = call.site.state.credentials.get(str(given.get("id", "")))
+    if "id" in given and found is None:
+        raise Problem(404, f"Could not find Application Credential: {given['id']}.")
     if "id" not in given and _is_user(_part(given, "user"), call.site.facts):
         named = [each for each in call.site.state.credentials.values() if each.name == given.get("name")]
         found = named[0] if named else None
@@ -184,7 +187,7 @@ def _subject(call: Call) -> tuple[str, Token]:
     secret = call.headers.get("x-subject-token", "")
     token = tokens.find(call.site, secret)
     if token is None:
-        raise Problem(404, "Could not find token.")
+        raise Problem(404, _NO_TOKEN)
     return secret, token
 
 

@@ -1,65 +1,28 @@
-"""Virtual machines booted from saved images, with a key of our own, to look inside."""
+"""Virtual machines booted from images on the sandbox's clouds."""
 
-import subprocess
-import time
-from abc import ABC, abstractmethod
 from functools import partial
 from pathlib import Path
 from typing import Any
-
-import asyncssh
 
 from imagesmith.clouds.openstack import OpenStackCloud
 from imagesmith.clouds.openstack_login import Credentials, connect
 from imagesmith.clouds.openstack_words import OpenStackSettings
 from imagesmith.core import AddressRequest, LaunchRequest, ResourceKind
+from imagesmith.sandbox import config
 from imagesmith.sandbox.openstack import sites
 
 from .airflow_rest import until
 from .conftest import Deployment
-
-
-class Guest(ABC):
-    """One machine; `run` is a command's output over SSH."""
-
-    def __init__(self, key: Path) -> None:
-        private = asyncssh.generate_private_key("ssh-ed25519")
-        private.write_private_key(str(key))
-        key.chmod(0o600)
-        self._key = key
-        self.public_key = private.export_public_key().decode().strip()
-        self.name = f"look-{time.time_ns()}"
-
-    @abstractmethod
-    def address(self) -> str:
-        """Where SSH will answer, "" as long as there is no address."""
-
-    @abstractmethod
-    def end(self) -> None:
-        """Nothing of the machine is left."""
-
-    def run(self, command: str) -> str:
-        """What the command prints; waits for SSH."""
-        options = ("StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "ConnectTimeout=20")
-        ssh = ["ssh", "-q", *(f"-o{option}" for option in options), "-i", str(self._key)]
-
-        def look() -> "subprocess.CompletedProcess[str] | None":
-            if not (address := self.address()):
-                return None
-            argv = [*ssh, f"admin@{address}", command]
-            done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
-            return None if done.returncode == 255 else done
-
-        return str(until(look, f"SSH of {self.name}").stdout)
+from .guest import Guest
 
 
 class Ec2Guest(Guest):
     """A machine on the EC2 door."""
 
     def __init__(self, ec2: Any, image_id: str, *, key: Path) -> None:
-        super().__init__(key)
+        super().__init__(key, username=config.DEFAULT_USER)
         self._ec2 = ec2
-        ec2.import_key_pair(KeyName=self.name, PublicKeyMaterial=self.public_key.encode())
+        ec2.import_key_pair(KeyName=self.name, PublicKeyMaterial=self.public_key)
         reservation = ec2.run_instances(
             ImageId=image_id, KeyName=self.name, InstanceType="t3.small", MinCount=1, MaxCount=1
         )
@@ -91,7 +54,7 @@ class OpenStackGuest(Guest):
     """A machine on one of the OpenStack sites."""
 
     def __init__(self, endpoint: str, site: str, image_id: str, *, key: Path) -> None:
-        super().__init__(key)
+        super().__init__(key, username=config.DEFAULT_USER)
         facts = sites.SITES[site]
         settings = OpenStackSettings(
             auth_url=facts.auth_url(endpoint),
