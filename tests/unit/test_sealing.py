@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from imagesmith import sealing
+from imagesmith.core import SEALED_PREFIX
 from imagesmith.errors import CredentialsRefused
 
 SECRET = b"s" * 32
@@ -46,7 +47,7 @@ def test_it_opens_nowhere_else_and_not_later(changes, words):
         unsealed(sealed(), **changes)
 
 
-@pytest.mark.parametrize("text", ["a password", "", sealing.PREFIX, sealing.PREFIX + "AAAA", sealing.PREFIX + "é"])
+@pytest.mark.parametrize("text", ["a password", "", SEALED_PREFIX, SEALED_PREFIX + "AAAA", SEALED_PREFIX + "é"])
 def test_what_is_not_sealed_is_refused_without_being_told(text):
     with pytest.raises(CredentialsRefused) as told:
         unsealed(text)
