@@ -65,10 +65,11 @@ class OpenStackGuest(Guest):
         )
         login = Credentials(username=sites.USER, password=sites.PASSWORD, project=sites.PROJECT)
         self._cloud = OpenStackCloud(site, partial(connect, site, settings, login), settings)
-        self.name = f"imagesmith-{self.name}"
+        # As the driver expects names to begin: with the build's.
+        self._build_id, self.name = self.name, f"imagesmith-{self.name}-1"
         request = LaunchRequest(
             name=self.name,
-            build_id=self.name,
+            build_id=self._build_id,
             source_image_id=image_id,
             instance_type="m1.small",
             public_key=self.public_key,
@@ -80,13 +81,13 @@ class OpenStackGuest(Guest):
     def address(self) -> str:
         seen = self._cloud.observe_instances([self._instance_id])[self._instance_id]
         if seen.state == "running" and not seen.address:
-            request = AddressRequest(self.name, build_id=self.name, instance_id=self._instance_id, tags={})
+            request = AddressRequest(self.name, build_id=self._build_id, instance_id=self._instance_id, tags={})
             self._cloud.give_address(request, Forgetful())
         return seen.address
 
     def end(self) -> None:
         def delete() -> bool:
-            return not self._cloud.delete(self._cloud.find_resources(self.name))
+            return not self._cloud.delete(self._cloud.find_resources(self._build_id))
 
         until(delete, f"{self.name} is gone", limit_s=60)
 
