@@ -7,6 +7,7 @@ address and the listings that prove that nothing is left.
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
@@ -56,6 +57,7 @@ _SAVING = {
     409: Meaning(CloudBusy, "it is tried again"),  # Nova is still at work on the server
     413: Meaning(SaveFailed, "the image is larger than the cloud takes; let the script need less disk"),
 }
+_UUID = re.compile(r"[0-9a-f]{8}(-?[0-9a-f]{4}){3}-?[0-9a-f]{12}", re.I)
 _PATCH = {"Content-Type": "application/openstack-images-v2.1-json-patch"}
 
 
@@ -117,7 +119,7 @@ class OpenStackCloud(Cloud):
         return SourceImage(str(newest["id"]), str(newest.get("name") or ""), str(newest.get("created_at") or ""))
 
     def _image_by_id_or_name(self, wanted: str) -> Mapping[str, Any] | None:
-        document = self._image(wanted)
+        document = self._image(wanted) if _UUID.fullmatch(wanted) else None
         if document is not None:
             return document
         named = list(self._candidates(ImageQuery(name=wanted)))

@@ -6,6 +6,7 @@ the API references, the same for releases from Havana on (no microversion is ask
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -75,7 +76,7 @@ class Api:
         **request: Any,
     ) -> Answer:
         """One call; raises our errors, with a Refused as cause where the service answered."""
-        reply = self._guarded(tried, lambda: getattr(self._opened(), service).request(path, method, **request))
+        reply = self._guarded(tried, lambda: self._sent(service, method, path, request))
         if reply.status_code >= 400:
             cause = Refused(reply.status_code, words_of(reply.content))
             raise refused(self.cloud, tried, cause, special=special, launching=launching) from cause
@@ -95,6 +96,20 @@ class Api:
             if not marker:
                 return
             wanted["marker"] = marker
+
+    def _sent(self, service: str, method: str, path: str, request: Mapping[str, Any]) -> Any:
+        """The service's reply. Glance's address bears no version, and the SDK would ask each time which it has."""
+        if service != "image":
+            return getattr(self._opened(), service).request(path, method, **request)
+        return self._session().request(path, method, endpoint_override=self._glance(), raise_exc=False, **request)
+
+    def _glance(self) -> str:
+        config = self._opened().config
+        place = {"interface": config.get_interface("image"), "region_name": config.get_region_name("image")}
+        address = self._session().get_endpoint(service_type="image", **place)
+        if not address:
+            raise sdk_errors()[1](f"the catalog has no image service in {place}")
+        return f"{re.sub('/v[0-9.]+$', '', address.rstrip('/'))}/v2"
 
     def _opened(self) -> Any:
         with self._lock:

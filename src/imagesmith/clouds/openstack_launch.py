@@ -43,7 +43,9 @@ class Launching:
         cidr = self._ssh_cidr()
         key_is_new = self._ensure_key_pair(request, ledger)
         ledger.intend(ResourceKind.SECURITY_GROUP, request.name)
-        group_id, group, group_is_new = self._network.ensure_group(request.name, tags, cidr=cidr)
+        group_id, group, group_is_new = self._network.ensure_group(
+            request.name, tags, cidr=cidr, retried=not key_is_new
+        )
         ledger.made(ResourceKind.SECURITY_GROUP, request.name, group_id)
         ledger.intend(ResourceKind.INSTANCE, request.name)
         # Something there before us means an earlier try whose answer was lost, maybe with the server made.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from imagesmith.clouds.openstack_api import Api
@@ -25,8 +25,11 @@ class Network(ABC):
         """The network instances get their fixed address in; "" where Nova chooses. Raises DefinitionError."""
 
     @abstractmethod
-    def ensure_group(self, name: str, tags: Mapping[str, str], *, cidr: str) -> tuple[str, str, bool]:
-        """The security group of that name with SSH open for `cidr`: its id, its name for Nova, whether it is new."""
+    def ensure_group(self, name: str, tags: Mapping[str, str], *, cidr: str, retried: bool) -> tuple[str, str, bool]:
+        """The security group of that name with SSH open for `cidr`: its id, its name for Nova, whether it is new.
+
+        Unless `retried` there can't be one yet.
+        """
 
     @abstractmethod
     def groups(self) -> list[Resource]:
@@ -63,15 +66,17 @@ def _name_of(network: Mapping[str, Any]) -> str:
 class Neutron(Network):
     """Neutron's API v2.0. Things bear our tags in their description, which is set in the call that makes them."""
 
+    _networks: Sequence[Mapping[str, Any]] = ()
+
     def network_id(self) -> str:
         """The network named in the settings, or the only one that is not there for floating IPs."""
-        found = list(self._list("networks", "look up networks"))
+        self._networks = found = list(self._list("networks", "look up networks"))
         inner = [each for each in found if not each.get("router:external")]
         return self._one_of(found if self._settings.network else inner, self._settings.network, key="network")
 
-    def ensure_group(self, name: str, tags: Mapping[str, str], *, cidr: str) -> tuple[str, str, bool]:
+    def ensure_group(self, name: str, tags: Mapping[str, str], *, cidr: str, retried: bool) -> tuple[str, str, bool]:
         """The group of that name, found or made, with its one rule."""
-        found = list(self._list("security-groups", f"look for security group {name}", name=name))
+        found = list(self._list("security-groups", f"look for security group {name}", name=name)) if retried else []
         if found:
             group_id = str(found[0]["id"])
         else:
@@ -137,7 +142,9 @@ class Neutron(Network):
         self._ask(f"delete {resource.kind} {resource.id}", "DELETE", f"{path}/{resource.id}")
 
     def _outer_network(self) -> str:
-        found = [each for each in self._list("networks", "look up networks") if each.get("router:external")]
+        # Those of this process's launch, if it was in this process.
+        known = self._networks or list(self._list("networks", "look up networks"))
+        found = [each for each in known if each.get("router:external")]
         return self._one_of(found, self._settings.floating_ip_network, key="floating_ip_network")
 
     def _list(self, what: str, tried: str, **wanted: str) -> Iterable[Mapping[str, Any]]:
@@ -166,9 +173,10 @@ class NovaNetwork(Network):
         found = list(self._api.pages("look up networks", "/os-tenant-networks", "networks"))
         return self._one_of(found, self._settings.network, key="network")
 
-    def ensure_group(self, name: str, tags: Mapping[str, str], *, cidr: str) -> tuple[str, str, bool]:
+    def ensure_group(self, name: str, tags: Mapping[str, str], *, cidr: str, retried: bool) -> tuple[str, str, bool]:
         """The group of that name, found or made, with its one rule."""
-        found = [group for group in self._groups(f"look for security group {name}") if group["name"] == name]
+        known = self._groups(f"look for security group {name}") if retried else []
+        found = [group for group in known if group["name"] == name]
         if found:
             group_id = found[0]["id"]
         else:
