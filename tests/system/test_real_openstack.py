@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from imagesmith.core import ResourceKind
+
 from .airflow_rest import until
 from .conftest import Airflow, free_port, own_include, own_settings, running
 from .guest import Guest, assert_dstat_and_nothing_of_the_build
@@ -112,23 +114,19 @@ class NovaGuest(Guest):
         self.nova.delete_keypair(self.name)
 
 
-def _things(real: RealOpenStack) -> set[tuple[str, str]]:
-    """All there is in the project, but for images."""
+def _left(real: RealOpenStack, marks: set[str]) -> list[str]:
+    """All in the project that says one of these words (ids, names) of itself, images aside."""
     nova, neutron = real.connection.compute, real.connection.network
-    project = real.connection.current_project_id
-    return {
-        *(("server", each.id) for each in nova.servers()),
-        *(("key pair", each.name) for each in nova.keypairs()),
-        *(("security group", each.id) for each in neutron.security_groups(project_id=project)),
-        *(("floating IP", each.id) for each in neutron.ips(project_id=project)),
-        *(("port", each.id) for each in neutron.ports(project_id=project) if each.device_owner.startswith("compute")),
-    }
+    project = {"project_id": real.connection.current_project_id}
+    listings = [nova.servers(), nova.keypairs(), neutron.security_groups(**project)]
+    listings += [neutron.ips(**project), neutron.ports(**project)]
+    documents = [str(each.to_dict()) for listing in listings for each in listing]
+    return [document for document in documents if any(mark in document for mark in marks)]
 
 
 def test_dstat_builds_through_airflow_on_nova_and_its_image_holds_nothing_of_the_build(
     real_openstack, airflow, tmp_path, record_property
 ):
-    before = _things(real_openstack)
     started = time.monotonic()
     printed = airflow.imagesmith("build", "dstat", "--wait")
     record_property("build_s", round(time.monotonic() - started, 1))
@@ -138,7 +136,10 @@ def test_dstat_builds_through_airflow_on_nova_and_its_image_holds_nothing_of_the
     try:
         assert build.state == "successful"
         assert image_id in printed
-        assert _things(real_openstack) == before
+        made = airflow.catalog.resources(build_id=build.build_id, include_gone=True)
+        ids = {row.resource_id for row in made if row.resource_id and row.kind is not ResourceKind.IMAGE}
+        assert len(ids) >= 4, "an instance, its key pair, group and floating IP"
+        assert _left(real_openstack, {build.build_id, *ids}) == []
         image = glance.get_image(image_id)
         assert (image.status, image.visibility) == ("active", "private")
         guest = NovaGuest(real_openstack, image_id, tmp_path / "key")
@@ -148,4 +149,3 @@ def test_dstat_builds_through_airflow_on_nova_and_its_image_holds_nothing_of_the
             guest.end()
     finally:
         glance.delete_image(image_id)
-    assert _things(real_openstack) == before

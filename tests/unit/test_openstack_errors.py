@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import json
+
 import pytest
 from keystoneauth1 import exceptions as keystone
 
@@ -40,13 +43,15 @@ NO_HOST = "No valid host was found. There are not enough hosts available."
         (400, "Flavor's disk is too small for requested image.", True, errors.DefinitionError, "disk_gib"),
         (404, "Flavor huge could not be found.", True, errors.DefinitionError, "instance_type"),
         (
-            400,
+            409,
             "Multiple possible networks found, use a Network ID",
             True,
             errors.DefinitionError,
             "network and floating",
         ),
         (400, "Security group x not found", True, errors.LaunchRefused, "build again"),
+        (400, "The requested availability zone is not available", True, errors.DefinitionError, "availability_zone"),
+        (409, "something else", True, errors.CloudError, "own words"),
         (400, "something else", True, errors.CloudError, "own words"),
         (400, "Can not find requested image", False, errors.CloudError, "own words"),
     ],
@@ -78,6 +83,15 @@ def test_a_status_means_what_the_call_says():
 )
 def test_the_words_of_an_answer(body, words):
     assert words_of(body) == words
+
+
+def test_user_data_that_is_too_long_is_not_repeated():
+    """It carries a private key, and Nova says it twice."""
+    secret = base64.b64encode(b"PRIVATE KEY image" * 10).decode()
+    message = f"Invalid input for field/attribute user_data. Value: {secret}. '{secret}' is too long"
+    words = words_of(json.dumps({"badRequest": {"code": 400, "message": message}}).encode())
+    assert words == "Invalid input for field/attribute user_data. Value: …. '…' is too long"
+    assert "user data" in str(refused("hotel", "launch it", Refused(400, words), launching=True))
 
 
 @pytest.mark.parametrize(

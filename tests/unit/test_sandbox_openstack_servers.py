@@ -76,7 +76,8 @@ def test_a_server_is_built_stopped_and_deleted(any_stack: Stack) -> None:
         ({"networks": [{"uuid": "6e5959e9-f349-420f-b77c-5485306fdc25"}]}, 400, "Network"),
         ({"networks": [{"port": "6e5959e9-f349-420f-b77c-5485306fdc25"}]}, 501, "network"),
         ({"user_data": "not base64!"}, 400, "Userdata"),
-        ({"user_data": base64.b64encode(b"x" * 60_000).decode()}, 400, "User data too large"),
+        ({"user_data": base64.b64encode(b"x" * 60_000).decode()}, 400, "is too long"),
+        ({"availability_zone": "none"}, 400, "availability zone"),
         ({"metadata": {"a": 1}}, 400, "metadata"),
         ({"min_count": 3, "max_count": 2}, 400, "min_count"),
         ({"tags": ["a"]}, 400, "tags"),
@@ -189,7 +190,9 @@ def test_user_data_reaches_the_console(any_stack: Stack) -> None:
     host_key = asyncssh.generate_private_key("ssh-ed25519")
     config = {"ssh_keys": {"ed25519_private": host_key.export_private_key().decode()}}
     user_data = base64.b64encode(f"#cloud-config\n{json.dumps(config)}".encode()).decode()
+    any_stack.set(boot_s=0.5)
     server_id = any_stack.launch(user_data=user_data, config_drive=True)
+    assert any_stack.act(server_id, "os-getConsoleOutput", {}).status_code == 409
     any_stack.becomes(server_id, "ACTIVE")
     output = any_stack.act(server_id, "os-getConsoleOutput", {}).json()["output"]
     assert host_key.export_public_key().decode().split()[1] in output

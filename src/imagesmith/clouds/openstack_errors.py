@@ -26,6 +26,8 @@ from imagesmith.clouds.meanings import (
 from imagesmith.errors import CloudError, DefinitionError, ImagesmithError, InstanceLost, LaunchRefused, SetupError
 
 _QUOTA_WORDS = re.compile(r"quota|too many .* (requested|exceeded)|limit exceeded", re.I)
+# Nova repeats a value that it refuses, and user data carries a private host key.
+_LONG_VALUE = re.compile(r"[A-Za-z0-9+/=_-]{80,}")
 # Keystone's 404 to a login by something that has ended, or that it never gave.
 _LOGIN_WORDS = re.compile(r"could not find (application credential|token)|fernet token|failed to validate token", re.I)
 _BUSY_STATUS = frozenset({408, 429, 500, 502, 503, 504})
@@ -80,14 +82,14 @@ def _meaning(cause: Refused, special: Mapping[int, Meaning], *, launching: bool)
         return PERMISSION
     if cause.status in _BUSY_STATUS or cause.status == 413:  # 413 was how Nova asked for patience before 429
         return BUSY
-    if launching and cause.status in (400, 404):
+    if launching and cause.status in (400, 404, 409):
         return next((meaning for words, meaning in _LAUNCH_WORDS if re.search(words, cause.words, re.I)), REFUSED)
     return REFUSED
 
 
 def words_of(body: bytes) -> str:
-    """The message in a service's answer: JSON of several shapes, or a page whose text is the message."""
-    text = body.decode(errors="replace").strip()
+    """The message in a service's answer, without long values: JSON of several shapes, or a page whose text it is."""
+    text = _LONG_VALUE.sub("…", body.decode(errors="replace")).strip()
     try:
         document: Any = json.loads(text)
     except ValueError:

@@ -68,7 +68,7 @@ def create_image(call: Call, server: Server, arguments: Any) -> Reply:
 def console_output(call: Call, server: Server, arguments: Any) -> Reply:
     """The end of the console."""
     instance = call.site.state.instances.get(server.instance_id)
-    if instance is None or server.fault:
+    if instance is None or server.fault or life.view(call.site, server).status == "BUILD":
         raise Problem(409, f"Instance {server.id} is not ready")
     output = call.site.cloud.console(instance).decode(errors="replace")
     length = (arguments or {}).get("length")

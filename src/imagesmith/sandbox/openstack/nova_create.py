@@ -8,6 +8,7 @@ from imagesmith.sandbox.openstack import addresses, groups, life
 from imagesmith.sandbox.openstack.nova_flavors import find_flavor
 from imagesmith.sandbox.openstack.nova_roots import Root, root_of
 from imagesmith.sandbox.openstack.nova_views import links
+from imagesmith.sandbox.openstack.sites import ZONE
 from imagesmith.sandbox.openstack.wire import Call, Document, Problem, Reply
 
 _MAX_USER_DATA_CHARACTERS = 65535
@@ -39,6 +40,8 @@ def _order(call: Call, wanted: Document) -> life.Order:
     name = wanted.get("name")
     if not isinstance(name, str) or not name.strip() or len(name) > 255:
         raise Problem(400, "Invalid input for field/attribute name. It must be a string of 1 to 255 characters.")
+    if wanted.get("availability_zone") not in (None, ZONE):
+        raise Problem(400, "The requested availability zone is not available")
     flavor = _flavor(wanted)
     root = root_of(call, wanted)
     _check_size(root, flavor)
@@ -158,7 +161,7 @@ def _key_name(call: Call, wanted: Document) -> str:
 def _user_data(wanted: Document) -> str:
     text = str(wanted.get("user_data") or "")
     if len(text) > _MAX_USER_DATA_CHARACTERS:
-        raise Problem(400, f"User data too large. User data must be no larger than {_MAX_USER_DATA_CHARACTERS}")
+        raise Problem(400, f"Invalid input for field/attribute user_data. Value: {text}. '{text}' is too long")
     try:
         seed.decoded(text)
     except ValueError:
