@@ -262,7 +262,7 @@ class World:
             self.life.rise()
             catalog, cloud = Mortal(catalog, self.life), Mortal(cloud, self.life, only=EFFECTS)
 
-        async def open_account(_: PlannedTarget) -> Any:
+        async def open_account(_: PlannedTarget, credential: object) -> Any:
             return cloud, SharedLooks(self.cloud, gather_s=0)
 
         return asyncio.run(
