@@ -154,6 +154,7 @@ class LaunchRequest:
 
     `name` is unique to this attempt and legal on every cloud: the instance, key pair and security group bear it,
     and it is the client token where the cloud has one, so that the same request can never make two.
+    `lease_s` is for how long it may be needed, for clouds that end instances by themselves.
     `public_key` is one line of OpenSSH; `user_data` is text for cloud-init, plain (the driver encodes).
     """
 
@@ -165,6 +166,7 @@ class LaunchRequest:
     user_data: str = field(repr=False)
     tags: Mapping[str, str]
     disk_gib: int | None = None
+    lease_s: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -183,13 +185,18 @@ class AddressRequest:
 
 @dataclass(frozen=True)
 class SaveRequest:
-    """All a driver needs to save an instance as an image named `name`."""
+    """All a driver needs to save an instance as an image named `name`.
+
+    `public` is for clouds that must know before the save; `retried` tells that an earlier try may have begun it.
+    """
 
     name: str
     build_id: str
     instance_id: str
     description: str
     tags: Mapping[str, str]
+    public: bool = False
+    retried: bool = False
 
 
 class Ledger(Protocol):

@@ -1,0 +1,379 @@
+"""Nimbus through the site's own cloud client, and its image store Cumulus over HTTP.
+
+Nothing there can bear a tag. What is ours is known by the catalog, and by a small folder for each launch under
+IMAGESMITH_HOME (`nimbus/CLOUD/NAME`): the client's history directory, what was asked for, and how its save goes. Losing
+the folder loses nothing that the catalog has: an instance's id holds the workspace's number, by which it is reached.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import socket
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any, ClassVar
+
+from imagesmith import settings as deployment
+from imagesmith.clouds.cumulus import Cumulus, StoredObject
+from imagesmith.clouds.nimbus_client import CloudClient, is_running
+from imagesmith.clouds.nimbus_errors import failed, is_gone, trouble_in
+from imagesmith.clouds.nimbus_words import (
+    SAVED,
+    NimbusCredentials,
+    NimbusSettings,
+    instance_id_of,
+    parts_of,
+    workspace_in,
+    workspaces_in,
+)
+from imagesmith.core import (
+    TAG_BUILD,
+    TAG_CLOUD,
+    Cloud,
+    Image,
+    ImageQuery,
+    ImageState,
+    Instance,
+    InstanceState,
+    LaunchRequest,
+    Ledger,
+    Resource,
+    ResourceKind,
+    SaveRequest,
+    SourceImage,
+    Traits,
+)
+from imagesmith.errors import DefinitionError, ImagesmithError, InstanceLost, NameTaken, SourceImageNotFound
+
+# The lease ends this long after the build's last moment, so that it never ends a build.
+LEASE_MARGIN_S = 1800.0
+LEAST_LEASE_S = 3600.0
+
+
+class NimbusCloud(Cloud):
+    """One user on one site."""
+
+    type: ClassVar[str] = "nimbus"
+    traits: ClassVar[Traits] = Traits(host_key_injection=False, powers_off=False, client_token=False, settle_s=10.0)
+
+    def __init__(
+        self, name: str, settings: NimbusSettings, credentials: NimbusCredentials, *, home: Path | None = None
+    ) -> None:
+        super().__init__(name)
+        self.settings = settings
+        self._client = CloudClient(name, settings, credentials)
+        self._store = Cumulus(
+            cloud=name,
+            repository=settings.repository,
+            canonical_id=credentials.canonical_id,
+            access_key=credentials.access_key,
+            secret_key=credentials.secret_key,
+            https=settings.repository_https,
+        )
+        self._home = (home or deployment.home()) / "nimbus" / name
+
+    def identity(self) -> str:
+        """The user's canonical id, after one listing of the repository and one of the service."""
+        self._store.list(self._store.own)
+        self._all_workspaces()
+        return f"{self._store.canonical_id} at {self.settings.factory}"
+
+    def find_source_image(self, query: ImageQuery) -> SourceImage:
+        """The image of that name, the user's own before the common one; or the newest that fits a pattern."""
+        found = self._stored(query.id or query.name, own_only=query.owner == "self")
+        if not found:
+            raise SourceImageNotFound(
+                f"{self.name}: image {query} not found in {self.settings.repository}; check source_image of "
+                f"{self.name} in the generator"
+            )
+        newest = max(found, key=lambda each: (each.modified, each.key))
+        return SourceImage(newest.name, newest.name, newest.modified)
+
+    def _stored(self, name: str, *, own_only: bool) -> list[StoredObject]:
+        if not set(name) & set("*?["):
+            keys = [self._store.own_key(name), *([] if own_only else [self._store.common_key(name)])]
+            return next(([found] for key in keys if (found := self._store.head(key))), [])
+        places = [self._store.own, *([] if own_only else ["VMS/common"])]
+        return [each for place in places for each in self._store.list(place) if fnmatchcase(each.name, name)]
+
+    def find_image_named(self, name: str) -> Resource | None:
+        """The user's own image of that name, or the common one."""
+        for key in (self._store.own_key(name), self._store.common_key(name)):
+            if (found := self._store.head(key)) is not None:
+                return self._image_resource(found)
+        return None
+
+    def launch(self, request: LaunchRequest, ledger: Ledger) -> str:
+        """Launch with a lease that outlasts the build; adopts the workspace of an earlier try."""
+        folder = Folder(self._home / request.name)
+        ledger.intend(ResourceKind.INSTANCE, request.name)
+        number = folder.number()
+        if not number:
+            folder.begin(request, cloud=self.name)
+            number = self._client.create(
+                f"launch {request.source_image_id} as {request.name}",
+                folder.history,
+                source=request.source_image_id,
+                hours=max(request.lease_s + LEASE_MARGIN_S, LEAST_LEASE_S) / 3600,
+                key=folder.public_key,
+                memory_mb=self._memory_mb(request.instance_type),
+            )
+        instance_id = instance_id_of(request.name, number)
+        ledger.made(ResourceKind.INSTANCE, request.name, instance_id)
+        return instance_id
+
+    def _memory_mb(self, instance_type: str) -> int:
+        if not instance_type:
+            return self.settings.memory_mb
+        if not instance_type.isdigit():
+            raise DefinitionError(
+                f"{self.name}: instance_type {instance_type} is no number; on Nimbus it is the memory in MB, e.g. 2048"
+            )
+        return int(instance_type)
+
+    def observe_instances(self, instance_ids: Sequence[str]) -> dict[str, Instance]:
+        """One by its handle, several by the list of all."""
+        if len(instance_ids) == 1:
+            return {instance_ids[0]: self._one(instance_ids[0])}
+        gone = "the service does not know it"
+        seen = {each: Instance(each, InstanceState.GONE, reason=gone) for each in instance_ids}
+        workspaces = self._all_workspaces() if instance_ids else {}
+        for each in instance_ids:
+            if (workspace := workspaces.get(parts_of(each)[1])) is not None:
+                seen[each] = workspace.instance(each)
+        return seen
+
+    def _one(self, instance_id: str) -> Instance:
+        tried = f"look at {instance_id}"
+        with self._client.history_of(parts_of(instance_id)[1]) as history:
+            output = self._client.ask(tried, history, "--status", "--handle", "vm-001")
+        if is_gone(output.trouble):
+            return Instance(instance_id, InstanceState.GONE, reason="its lease has ended or somebody ended it")
+        workspace = workspace_in(output.out)
+        if not workspace.state:
+            raise failed(self.name, tried, output.trouble or f"exit code {output.code} and no state")
+        return workspace.instance(instance_id)
+
+    def _all_workspaces(self) -> Mapping[str, Any]:
+        with self._client.history_of("0") as history:
+            output = self._client.ask("list all instances", history.parent / history.name, "--status")
+        if output.trouble or output.code:
+            raise failed(self.name, "list all instances", output.trouble or f"exit code {output.code}")
+        return workspaces_in(output.out)
+
+    def console_output(self, instance_id: str) -> str:
+        """Nimbus shows none."""
+        return ""
+
+    def stop(self, instance_id: str) -> None:
+        """Nothing: a save stops the instance itself, and Nimbus has no other stop. Raises InstanceLost."""
+        if self._one(instance_id).state is InstanceState.GONE:
+            raise InstanceLost(f"{self.name}: instance {instance_id} is gone; start the build again")
+
+    def save(self, request: SaveRequest, ledger: Ledger) -> str:
+        """Start the save, which runs on in a process of its own; adopts what an earlier try began."""
+        name, number = parts_of(request.instance_id)
+        folder = Folder(self._home / name)
+        key = (self._store.common_key if request.public else self._store.own_key)(request.name)
+        ledger.intend(ResourceKind.IMAGE, request.name)
+        if folder.save_begun() != key:
+            if self._store.head(key) is not None and not request.retried:
+                raise NameTaken(
+                    f"{self.name}: save {request.instance_id} as {request.name}: {key} is there already; choose "
+                    f"another image_name of {self.name} in the generator; nothing is overwritten"
+                )
+            if self._one(request.instance_id).state is not InstanceState.RUNNING:
+                raise InstanceLost(
+                    f"{self.name}: instance {request.instance_id} does not run any more, so it can't be saved; "
+                    "start the build again"
+                )
+            folder.prepare(self.settings.factory, number)
+            folder.begin_save(self._client, request, key=key)
+        ledger.made(ResourceKind.IMAGE, request.name, key)
+        return key
+
+    def observe_images(self, image_ids: Sequence[str]) -> dict[str, Image]:
+        """An image is there when the client has said so and the store shows the object."""
+        return {key: self._image(key) for key in image_ids}
+
+    def _image(self, key: str) -> Image:
+        name = key.rpartition("/")[2]
+        folder = next((each for each in self._folders() if each.save_begun() == key), None)
+        stored = self._store.head(key)
+        if folder is None:
+            state = ImageState.AVAILABLE if stored else ImageState.GONE
+            return Image(key, state, name=name, reason="" if stored else "the store does not know it")
+        said = folder.save_said()
+        if SAVED in said and stored is not None and stored.etag:
+            return Image(key, ImageState.AVAILABLE, name=name)
+        if trouble := trouble_in(said):
+            return Image(key, ImageState.FAILED, name=name, reason=trouble)
+        if folder.save_runs():
+            return Image(key, ImageState.PENDING, name=name)
+        reason = "the cloud client ended without saying that the image was saved"
+        return Image(key, ImageState.FAILED, name=name, reason=reason)
+
+    def finish_image(self, image_id: str, *, tags: Mapping[str, str], public: bool) -> None:
+        """A common image can be launched by others only with this permission; tags have no place here."""
+        if public:
+            self._store.make_public(image_id)
+
+    def find_resources(self, build_id: str | None = None) -> list[Resource]:
+        """What launches of this machine have made and what is still there."""
+        folders = [each for each in self._folders() if build_id in (None, each.build_id())]
+        workspaces = self._all_workspaces() if any(each.number() for each in folders) else {}
+        found = []
+        for folder in folders:
+            tags = folder.tags()
+            if folder.number() in workspaces:
+                id_ = instance_id_of(folder.name, folder.number())
+                state = str(workspaces[folder.number()].state)
+                found.append(Resource(ResourceKind.INSTANCE, id_, name=folder.name, tags=tags, state=state))
+            key = folder.save_begun()
+            if key and (stored := self._store.head(key)) is not None:
+                found.append(Resource(ResourceKind.IMAGE, key, name=stored.name, tags=tags, created=stored.modified))
+        return found
+
+    def delete(self, resources: Iterable[Resource]) -> list[Resource]:
+        """End what can end now; an instance that is being saved by us is ended with its save."""
+        left: list[Resource] = []
+        failures: list[ImagesmithError] = []
+        for resource in resources:
+            try:
+                if resource.kind is ResourceKind.INSTANCE:
+                    self._terminate(resource.id)
+                elif resource.kind is ResourceKind.IMAGE:
+                    self._store.delete(resource.id)
+            except ImagesmithError as error:
+                left.append(resource)
+                failures.append(error)
+        if failures:
+            raise failures[0]
+        return left
+
+    def _terminate(self, instance_id: str) -> None:
+        name, number = parts_of(instance_id)
+        folder = Folder(self._home / name)
+        folder.end_save()
+        tried = f"terminate {instance_id}"
+        with self._client.history_of(number) as history:
+            output = self._client.ask(tried, history, "--terminate", "--handle", "vm-001")
+        if output.trouble and not is_gone(output.trouble):
+            raise failed(self.name, tried, output.trouble)
+
+    def _folders(self) -> Iterator[Folder]:
+        for path in sorted(self._home.glob("*/launch.json")):
+            yield Folder(path.parent)
+
+    def _image_resource(self, stored: StoredObject) -> Resource:
+        tags = next((each.tags() for each in self._folders() if each.save_begun() == stored.key), {})
+        return Resource(ResourceKind.IMAGE, stored.key, name=stored.name, tags=tags, created=stored.modified)
+
+
+@dataclass(frozen=True)
+class Folder:
+    """What this machine knows of one launch."""
+
+    path: Path
+
+    @property
+    def name(self) -> str:
+        """The launch's name."""
+        return self.path.name
+
+    @property
+    def history(self) -> Path:
+        """The client's history directory, with one handle in it."""
+        return self.path / "history"
+
+    @property
+    def public_key(self) -> Path:
+        """The file with the key that the instance is to let in."""
+        return self.path / "key.pub"
+
+    def begin(self, request: LaunchRequest, *, cloud: str) -> None:
+        """Before the launch; what an earlier try has left without a workspace is forgotten."""
+        shutil.rmtree(self.history, ignore_errors=True)
+        self.history.mkdir(parents=True, mode=0o700)
+        self.public_key.write_text(request.public_key + "\n")
+        tags = {**request.tags, TAG_BUILD: request.build_id, TAG_CLOUD: cloud}
+        _write(self.path / "launch.json", {"tags": tags})
+
+    def prepare(self, factory: str, number: str) -> None:
+        """The history directory made anew where it was lost."""
+        from imagesmith.clouds.nimbus_words import EPR_FILE, HANDLE, endpoint_reference
+
+        reference = self.history / HANDLE / EPR_FILE
+        if not reference.exists():
+            reference.parent.mkdir(parents=True, exist_ok=True)
+            reference.write_text(endpoint_reference(factory, number))
+
+    def number(self) -> str:
+        """The workspace's number, "" while there is none."""
+        from imagesmith.clouds.nimbus_words import EPR_FILE, HANDLE, number_in
+
+        reference = self.history / HANDLE / EPR_FILE
+        return number_in(reference.read_text(errors="replace")) if reference.exists() else ""
+
+    def tags(self) -> dict[str, str]:
+        """The launch's tags."""
+        return dict(_read(self.path / "launch.json").get("tags", {}))
+
+    def build_id(self) -> str:
+        """The build that launched."""
+        return self.tags().get(TAG_BUILD, "")
+
+    def begin_save(self, client: CloudClient, request: SaveRequest, *, key: str) -> None:
+        """Start the save in a process of its own."""
+        document = {"key": key, "host": socket.gethostname(), "pid": 0}
+        _write(self.path / "save.json", document)
+        pid = client.begin_save(
+            self.history,
+            newname=request.name,
+            common=request.public,
+            out=self.path / "save.out",
+            err=self.path / "save.err",
+        )
+        _write(self.path / "save.json", {**document, "pid": pid})
+
+    def save_begun(self) -> str:
+        """The key of the image whose save was begun, "" for none."""
+        return str(_read(self.path / "save.json").get("key", ""))
+
+    def save_said(self) -> str:
+        """What the client has said so far on its stream for errors, where it also tells of success."""
+        with suppress(OSError):
+            return (self.path / "save.err").read_text(errors="replace")
+        return ""
+
+    def save_runs(self) -> bool:
+        """Whether the save's process runs on this machine."""
+        document = _read(self.path / "save.json")
+        return document.get("host") == socket.gethostname() and is_running(int(document.get("pid") or -1))
+
+    def end_save(self) -> None:
+        """The save's process is no more."""
+        if self.save_runs():
+            with suppress(ProcessLookupError):
+                os.killpg(int(_read(self.path / "save.json")["pid"]), signal.SIGTERM)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        found: dict[str, Any] = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return {}
+    return found
+
+
+def _write(path: Path, document: Mapping[str, Any]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_suffix(".new")
+    draft.write_text(json.dumps(document))
+    draft.replace(path)

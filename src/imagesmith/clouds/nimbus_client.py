@@ -1,0 +1,213 @@
+"""Nimbus's own cloud client (a program of the site), run with a configuration of its own each time.
+
+Configuration, certificate and key lie in a directory in memory that nobody else can read and that is removed with the
+process, however it ends: what runs on is a shell that waits for the client and cleans up, and what even that leaves
+behind when it is killed is removed by the next call.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from imagesmith.clouds.nimbus_errors import failed, trouble_in
+from imagesmith.clouds.nimbus_words import (
+    EPR_FILE,
+    HANDLE,
+    NimbusCredentials,
+    NimbusSettings,
+    configuration,
+    endpoint_reference,
+    number_in,
+    pkcs1,
+)
+from imagesmith.errors import CloudBusy, SetupError
+
+# A status takes a Java program some seconds; a launch answers when the service has accepted it.
+CALL_LIMIT_S = 120.0
+CREATE_LIMIT_S = 180.0
+_PREFIX = "imagesmith-nimbus-"
+# Ends with the client, or with us, and takes the directory of secrets along; $1 is that directory.
+_KEEPER = 'secrets=$1; shift; trap "rm -rf \\"$secrets\\"" EXIT; trap "exit 143" TERM INT HUP; "$@" & wait $!'
+
+
+@dataclass(frozen=True)
+class Output:
+    """What a run of the client left: exit code and both streams."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def trouble(self) -> str:
+        """What went wrong, in the client's words."""
+        return trouble_in(self.err, self.out)
+
+
+class CloudClient:
+    """The client of one cloud with one user's credentials."""
+
+    def __init__(self, cloud: str, settings: NimbusSettings, credentials: NimbusCredentials) -> None:
+        self.cloud = cloud
+        self._settings = settings
+        self._credentials = credentials
+
+    def ask(self, tried: str, history: Path, *arguments: str) -> Output:
+        """One short call; raises CloudBusy when the client hangs, SetupError when it is not there."""
+        with self._secrets() as secrets:
+            argv = self._argv(secrets, history, *arguments)
+            try:
+                done = subprocess.run(
+                    argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=CALL_LIMIT_S
+                )
+            except subprocess.TimeoutExpired as error:
+                raise CloudBusy(
+                    f"{self.cloud}: {tried}: the cloud client gave no answer in {CALL_LIMIT_S:g} s and was ended; "
+                    "it is tried again"
+                ) from error
+        return Output(done.returncode, done.stdout, done.stderr)
+
+    def create(self, tried: str, history: Path, *, source: str, hours: float, key: Path, memory_mb: int) -> str:
+        """Launch, and return the workspace's number as soon as the service has given one.
+
+        The client would wait until the workspace runs; it is ended before. Raises what the client says went wrong.
+        """
+        arguments = ("--run", "--hours", f"{hours:.2f}", "--name", source, "--ssh-pubkey", str(key))
+        with self._secrets(memory_mb=memory_mb) as secrets, tempfile.TemporaryFile("w+") as said:
+            argv = self._argv(secrets, history, *arguments)
+            child = subprocess.Popen(
+                argv, stdin=subprocess.DEVNULL, stdout=said, stderr=subprocess.STDOUT, start_new_session=True
+            )
+            try:
+                number = self._await_number(history, child)
+                child_ended = child.poll() is not None
+            finally:
+                _end(child)
+            said.seek(0)
+            words = said.read()
+        if number:
+            return number
+        if child_ended:
+            raise failed(
+                self.cloud, tried, trouble_in(words) or f"it ended without a workspace: {words[-300:].strip()}"
+            )
+        raise CloudBusy(
+            f"{self.cloud}: {tried}: the cloud client created nothing in {CREATE_LIMIT_S:g} s and was ended; "
+            "it is tried again"
+        )
+
+    def begin_save(self, history: Path, *, newname: str, common: bool, out: Path, err: Path) -> int:
+        """Start a save that runs on without us; returns the process that keeps its secrets."""
+        secrets = self._make_secrets()
+        arguments = ["--save", "--handle", HANDLE, "--newname", newname, *(["--common"] if common else [])]
+        argv = ["/bin/sh", "-c", _KEEPER, "sh", str(secrets), *self._argv(secrets, history, *arguments)]
+        with out.open("w") as out_stream, err.open("w") as err_stream:
+            child = subprocess.Popen(
+                argv, stdin=subprocess.DEVNULL, stdout=out_stream, stderr=err_stream, start_new_session=True
+            )
+        (secrets / "pid").write_text(str(child.pid))
+        return child.pid
+
+    @contextlib.contextmanager
+    def history_of(self, number: str) -> Iterator[Path]:
+        """A history directory that knows the one workspace: the client's own may be on another machine, or lost."""
+        with tempfile.TemporaryDirectory(prefix=_PREFIX) as directory:
+            handle = Path(directory) / HANDLE
+            handle.mkdir()
+            (handle / EPR_FILE).write_text(endpoint_reference(self._settings.factory, number))
+            yield Path(directory)
+
+    def _argv(self, secrets: Path, history: Path, *arguments: str) -> list[str]:
+        return [self._program(), "--conf", str(secrets / "conf"), "--history-dir", str(history), *arguments]
+
+    def _program(self) -> str:
+        named = Path(self._settings.cloud_client).expanduser()
+        program = named / "bin" / "cloud-client.sh" if named.is_dir() else named
+        if not self._settings.cloud_client or not os.access(program, os.X_OK) or program.is_dir():
+            raise SetupError(
+                f"{self.cloud}: no cloud client at {program}; unpack the site's client on every worker and write its "
+                f"directory as cloud_client of {self.cloud} in include/clouds.yaml"
+            )
+        return str(program.absolute())
+
+    @contextlib.contextmanager
+    def _secrets(self, *, memory_mb: int = 0) -> Iterator[Path]:
+        directory = self._make_secrets(memory_mb=memory_mb)
+        try:
+            yield directory
+        finally:
+            shutil.rmtree(directory, ignore_errors=True)
+
+    def _make_secrets(self, *, memory_mb: int = 0) -> Path:
+        self._credentials.check(self.cloud)
+        self._program()
+        remove_stale_secrets()
+        directory = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=secrets_root()))
+        _write_private(directory / "pid", str(os.getpid()))
+        certificate, key = directory / "certificate.pem", directory / "key.pem"
+        _write_private(certificate, self._credentials.certificate + "\n")
+        _write_private(key, pkcs1(self.cloud, self._credentials.private_key))
+        memory_mb = memory_mb or self._settings.memory_mb
+        text = configuration(
+            self._settings, self._credentials, certificate=str(certificate), key=str(key), memory_mb=memory_mb
+        )
+        _write_private(directory / "conf", text)
+        return directory
+
+    def _await_number(self, history: Path, child: subprocess.Popen[bytes]) -> str:
+        reference = history / HANDLE / EPR_FILE
+        deadline = time.monotonic() + CREATE_LIMIT_S
+        while True:
+            ended = child.poll() is not None
+            number = number_in(reference.read_text(errors="replace")) if reference.exists() else ""
+            if number or ended or time.monotonic() > deadline:
+                return number
+            time.sleep(0.1)
+
+
+def secrets_root() -> Path:
+    """Where files that hold secrets lie: in memory where the system has such a place."""
+    shared = Path("/dev/shm")
+    return shared if os.access(shared, os.W_OK) else Path(tempfile.gettempdir())
+
+
+def remove_stale_secrets() -> None:
+    """Remove the directories of secrets whose processes are no more."""
+    for directory in secrets_root().glob(f"{_PREFIX}*"):
+        with contextlib.suppress(OSError, ValueError):
+            if directory.stat().st_uid == os.getuid() and not is_running(int((directory / "pid").read_text())):
+                shutil.rmtree(directory, ignore_errors=True)
+
+
+def is_running(pid: int) -> bool:
+    """Whether a process of that number runs; a zombie does not."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state != "Z"
+
+
+def _end(child: subprocess.Popen[bytes]) -> None:
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        if child.poll() is not None:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(child.pid, number)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            child.wait(timeout=10)
+
+
+def _write_private(path: Path, text: str) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w") as stream:
+        stream.write(text)

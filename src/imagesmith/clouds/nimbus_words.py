@@ -1,0 +1,216 @@
+"""Nimbus's words in ours and ours in Nimbus's: settings, credentials, files the client reads, what it prints. No call.
+
+Nimbus calls an instance a workspace, and gives it a number; its client calls it by a handle (`vm-001`) that means
+something in one history directory only. There a file keeps the workspace's endpoint reference, which holds the number.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
+from xml.sax.saxutils import escape
+
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_pem_private_key,
+)
+
+from imagesmith.core import Instance, InstanceState
+from imagesmith.errors import CredentialsRefused, SetupError
+
+HANDLE = "vm-001"
+EPR_FILE = "vw-epr.xml"
+# Xen boots one partition with the node's own kernel, KVM a whole disk.
+MOUNT_AS = {"xen": "sda1", "kvm": "hda"}
+SAVED = "The image has successfully been transferred to your repository directory."
+
+
+@dataclass(frozen=True)
+class NimbusSettings:
+    """The non-secret settings of a cloud of type `nimbus`, as in include/clouds.yaml.
+
+    `factory` and `repository` are host:port, `factory_identity` is a DN in slash form, `cloud_client` the directory
+    the site's client is unpacked in, or its `cloud-client.sh`. `memory_mb` is what an instance gets where the
+    generator names no instance type.
+    """
+
+    factory: str = ""
+    repository: str = ""
+    factory_identity: str = ""
+    hypervisor: str = "xen"
+    cloud_client: str = ""
+    memory_mb: int = 1024
+    cores: int = 1
+    repository_https: bool = False
+    ssh_port: int = 22
+
+    @classmethod
+    def from_mapping(cls, settings: Mapping[str, Any]) -> NimbusSettings:
+        """The settings out of a plain mapping; keys that are not the driver's, and empty values, left out."""
+        known = {each.name for each in fields(cls)}
+        return cls(**{key: value for key, value in settings.items() if key in known and value is not None})
+
+
+@dataclass(frozen=True)
+class NimbusCredentials:
+    """One user on one cloud: PEM texts of certificate and private key, canonical id, and the repository's keys."""
+
+    certificate: str = ""
+    private_key: str = field(default="", repr=False)
+    canonical_id: str = ""
+    access_key: str = ""
+    secret_key: str = field(default="", repr=False)
+
+    @classmethod
+    def from_fields(cls, extra: Mapping[str, Any]) -> NimbusCredentials:
+        """Out of an Airflow connection's fields; line feeds of PEM texts may come as the two characters `\\n`."""
+        text = {each.name: str(extra.get(each.name) or "").strip() for each in fields(cls)}
+        for name in ("certificate", "private_key"):
+            text[name] = text[name].replace("\\n", "\n")
+        return cls(**text)
+
+    def check(self, cloud: str) -> None:
+        """Raises CredentialsRefused naming what is missing or no PEM."""
+        missing = [each.name for each in fields(self) if not getattr(self, each.name)]
+        if missing:
+            raise CredentialsRefused(
+                f"{cloud}: {', '.join(missing)} missing in the Airflow connection {cloud}; fill in every field of it"
+            )
+        if "BEGIN CERTIFICATE" not in self.certificate:
+            raise CredentialsRefused(
+                f"{cloud}: the certificate is not PEM; paste the text with BEGIN CERTIFICATE into the connection {cloud}"
+            )
+        pkcs1(cloud, self.private_key)
+
+
+def pkcs1(cloud: str, private_key: str) -> str:
+    """The key as PKCS#1 PEM, the one form the client can read; raises CredentialsRefused for what is no such key."""
+    try:
+        key = load_pem_private_key(private_key.encode(), password=None)
+        return key.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption()).decode()
+    except TypeError as error:
+        raise CredentialsRefused(
+            f"{cloud}: the private key is encrypted; put the key without its passphrase into the connection {cloud}"
+        ) from error
+    except ValueError as error:
+        raise CredentialsRefused(
+            f"{cloud}: the private key can't be read; paste its PEM text into the Airflow connection {cloud}"
+        ) from error
+
+
+def configuration(
+    settings: NimbusSettings, credentials: NimbusCredentials, *, certificate: str, key: str, memory_mb: int
+) -> str:
+    """The client's configuration file; `certificate` and `key` are paths."""
+    values = {
+        "vws.factory": settings.factory,
+        "vws.repository": settings.repository,
+        "vws.factory.identity": settings.factory_identity,
+        "vws.repository.type": "cumulus",
+        "vws.repository.s3basekey": "VMS",
+        "vws.repository.s3bucket": "Repo",
+        "vws.repository.s3https": str(settings.repository_https).lower(),
+        "vws.repository.s3acceptallcerts": "false",
+        "vws.repository.s3id": credentials.access_key,
+        "vws.repository.s3key": credentials.secret_key,
+        "vws.repository.canonicalid": credentials.canonical_id,
+        "vws.metadata.mountAs": MOUNT_AS[settings.hypervisor],
+        "vws.memory.request": str(memory_mb),
+        "vws.cores.request": str(settings.cores),
+        "vws.poll.interval": "2000",
+        "nimbus.cert": certificate,
+        "nimbus.key": key,
+    }
+    return "".join(f"{name}={_property(value)}\n" for name, value in values.items())
+
+
+def _property(value: str) -> str:
+    """A value of a Java properties file, in which a backslash escapes and a line feed ends it."""
+    return value.replace("\\", "\\\\").replace("\n", "\\n")
+
+
+def endpoint_reference(factory: str, number: str) -> str:
+    """The file of the history directory by which the client finds a workspace, as the client itself writes it."""
+    addressing = "http://schemas.xmlsoap.org/ws/2004/03/addressing"
+    service = f"https://{escape(factory)}/wsrf/services/WorkspaceService"
+    return (
+        '<WORKSPACE_EPR xsi:type="ns1:EndpointReferenceType" '
+        f'xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xmlns:ns1="{addressing}">\n'
+        f' <ns1:Address xsi:type="ns1:AttributedURI">{service}</ns1:Address>\n'
+        ' <ns1:ReferenceProperties xsi:type="ns1:ReferencePropertiesType">\n'
+        '  <ns2:WorkspaceKey xmlns:ns2="http://www.globus.org/2008/06/workspace">'
+        f"{escape(number)}</ns2:WorkspaceKey>\n"
+        " </ns1:ReferenceProperties>\n"
+        ' <ns1:ReferenceParameters xsi:type="ns1:ReferenceParametersType"/>\n'
+        "</WORKSPACE_EPR>\n"
+    )
+
+
+def number_in(reference: str) -> str:
+    """The workspace's number out of an endpoint reference; "" while it is not written whole."""
+    found = re.search(r"WorkspaceKey[^>]*>\s*(\d+)\s*</", reference)
+    return found[1] if found else ""
+
+
+def instance_id_of(name: str, number: str) -> str:
+    """An instance's id: the name it was launched by, and the workspace's number."""
+    return f"{name}#{number}"
+
+
+def parts_of(instance_id: str) -> tuple[str, str]:
+    """Name and number out of an instance's id; raises SetupError for what is none."""
+    name, sign, number = instance_id.rpartition("#")
+    if not sign or not number.isdigit() or not name:
+        raise SetupError(f"{instance_id} is no instance of Nimbus: its ids are NAME#NUMBER")
+    return name, number
+
+
+_STATES: Mapping[str, InstanceState] = {
+    "Unstaged": InstanceState.PENDING,
+    "Unpropagated": InstanceState.PENDING,
+    "Propagated": InstanceState.PENDING,
+    "Running": InstanceState.RUNNING,
+    "Paused": InstanceState.STOPPED,
+    "ReadyForTransport": InstanceState.STOPPING,
+    "TransportReady": InstanceState.STOPPED,
+    "StagedOut": InstanceState.STOPPED,
+    "Corrupted": InstanceState.FAILED,
+    "Cancelled": InstanceState.GONE,
+}
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """What the client says of one workspace."""
+
+    number: str = ""
+    address: str = ""
+    state: str = ""
+
+    def instance(self, instance_id: str) -> Instance:
+        """The same in our words; one that runs but for which no address is told yet is pending."""
+        state = _STATES.get(self.state, InstanceState.PENDING)
+        reason = f"its state is {self.state}" if state in (InstanceState.FAILED, InstanceState.GONE) else ""
+        return Instance(instance_id, state, address=self.address, reason=reason)
+
+
+def workspace_in(output: str) -> Workspace:
+    """What `--status --handle` prints of one."""
+    address = re.search(r"^\s*-?\s*IP:\s*(\S+)", output, re.M)
+    state = re.search(r"^\s*State:\s*(\w+)", output, re.M)
+    return Workspace(address=address[1] if address else "", state=state[1] if state else "")
+
+
+def workspaces_in(output: str) -> dict[str, Workspace]:
+    """What `--status` prints of all that the user runs, by number."""
+    found = {}
+    for part in re.split(r"^\[\*\] - ", output, flags=re.M)[1:]:
+        head = re.match(r"Workspace #(\d+)\.\s*(\d[\d.]*)?", part)
+        state = re.search(r"^\s*State:\s*(\w+)", part, re.M)
+        if head:
+            found[head[1]] = Workspace(head[1], (head[2] or "").rstrip("."), state[1] if state else "")
+    return found
