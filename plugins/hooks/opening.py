@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 # One line for each cloud type; imported when its first cloud is used, so that parsing a DAG imports no SDK.
 HOOKS = {
     "ec2": "hooks.ec2_hook:Ec2Hook",
+    "nimbus": "hooks.nimbus_hook:NimbusHook",
     "openstack": "hooks.openstack_hook:OpenStackHook",
 }
 

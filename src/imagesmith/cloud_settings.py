@@ -20,9 +20,6 @@ from imagesmith.yaml_source import Document, read_document
 
 FILE_NAME = "clouds.yaml"
 
-# Types of the design whose drivers are still to come: a finding says so instead of "unknown".
-_LATER = ("nimbus",)
-
 _SECRET = re.compile(
     r"password|passwd|passphrase|secret|token|credential|(^|_)(access|private|secret|api)_?key|(^|_)key_?id",
     re.I,
@@ -225,6 +222,59 @@ class OpenStackSettings(CloudSettings):
         return None
 
 
+def _host_and_port(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9.-]+:\d{1,5}", value):
+        raise mistake(f"{value!r} is no host:port", "write e.g. svc.uc.futuregrid.org:8443")
+    return value
+
+
+def _slash_dn(value: str) -> str:
+    if not re.fullmatch(r"(/[A-Za-z0-9.]+=[^/\n]+(/[^=\n/]+)*)+", value):
+        raise mistake(f"{value!r} is no name in slash form", "write e.g. /O=Grid/CN=host/svc.uc.futuregrid.org")
+    return value
+
+
+class NimbusSettings(CloudSettings):
+    """A Nimbus site, reached through its own cloud client."""
+
+    type: str = "nimbus"
+    factory: Annotated[str, AfterValidator(_host_and_port)]
+    repository: Annotated[str, AfterValidator(_host_and_port)]
+    factory_identity: Annotated[str, AfterValidator(_slash_dn)]
+    hypervisor: Line = "xen"
+    cloud_client: Line
+    memory_mb: int = 1024
+    cores: int = 1
+    repository_https: bool = False
+    ssh_port: Annotated[int, AfterValidator(_port)] = 22
+
+    needs_instance_type: ClassVar[bool] = False
+
+    @model_validator(mode="after")
+    def _hypervisor_is_one(self) -> NimbusSettings:
+        if self.hypervisor not in ("xen", "kvm"):
+            raise mistake(f"{self.hypervisor!r} is no hypervisor of Nimbus", "write xen or kvm", at="hypervisor")
+        return self
+
+    @classmethod
+    def image_name_problem(cls, name: str) -> tuple[str, str] | None:
+        """A name is the last part of a key in the repository and an argument of the client."""
+        if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,199}", name):
+            return f"{name!r} is no name for an image of Nimbus", "use letters, digits and . _ -"
+        return None
+
+    @classmethod
+    def source_image_problem(
+        cls, *, image_id: str, name: str, owner: str, properties: Mapping[str, str]
+    ) -> tuple[str, str] | None:
+        """Nimbus knows images by their names: one's own, and the common ones."""
+        if properties:
+            return "Nimbus images have no properties to go by", "write the image's name"
+        if owner not in ("", "self"):
+            return "Nimbus knows one's own images and the common ones", "write owner: self, or none"
+        return None
+
+
 class MemorySettings(CloudSettings):
     """The cloud in a file, for tests: `path` is the file; SSH of its instances is at `address`."""
 
@@ -239,6 +289,7 @@ class MemorySettings(CloudSettings):
 CLOUD_SETTINGS: dict[str, type[CloudSettings]] = {
     "ec2": Ec2Settings,
     "memory": MemorySettings,
+    "nimbus": NimbusSettings,
     "openstack": OpenStackSettings,
 }
 
@@ -306,9 +357,6 @@ def _model(name: str, kind: Any, *, document: Document) -> type[CloudSettings] |
         document.report((name, "type"), "must be text", f"the types are: {', '.join(offered_types())}")
     elif kind in CLOUD_SETTINGS:
         return CLOUD_SETTINGS[kind]
-    elif kind in _LATER:
-        built = " and ".join(offered_types())
-        document.report((name, "type"), f"{kind} comes later", f"this version builds on {built} only")
     else:
         cure = did_you_mean(kind, offered_types(), things="the types are")
         document.report((name, "type"), f"{kind!r} is no type of cloud", cure)

@@ -56,6 +56,24 @@ OPENSTACK_CONNECTION: dict[str, Any] = {
     },
 }
 
+NIMBUS_CONNECTION: dict[str, Any] = {
+    "connection-type": "imagesmith_nimbus",
+    "hook-class-name": "hooks.nimbus_hook.NimbusHook",
+    "hook-name": "Imagesmith: Nimbus",
+    "ui-field-behaviour": {
+        "hidden-fields": ["host", "schema", "port", "login", "password"],
+        "relabeling": {},
+        "placeholders": {},
+    },
+    "conn-fields": {
+        "certificate": _text("Certificate", "The text of usercert.pem"),
+        "private_key": _text("Private key", "The text of userkey.pem, without a passphrase", secret=True),
+        "canonical_id": _text("Canonical ID", "The user's, as the repository knows it"),
+        "access_key": _text("Access key", "The repository's"),
+        "secret_key": _text("Secret key", "The repository's", secret=True),
+    },
+}
+
 
 def get_provider_info() -> dict[str, Any]:
     """The description of this distribution that Airflow's providers manager reads."""
@@ -63,5 +81,5 @@ def get_provider_info() -> dict[str, Any]:
         "package-name": "imagesmith",
         "name": "Imagesmith",
         "description": "Builds the same virtual machine image on several clouds and proves it.",
-        "connection-types": [EC2_CONNECTION, OPENSTACK_CONNECTION],
+        "connection-types": [EC2_CONNECTION, OPENSTACK_CONNECTION, NIMBUS_CONNECTION],
     }

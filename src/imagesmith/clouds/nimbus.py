@@ -333,13 +333,8 @@ class Folder:
         """Start the save in a process of its own."""
         document = {"key": key, "host": socket.gethostname(), "pid": 0}
         _write(self.path / "save.json", document)
-        pid = client.begin_save(
-            self.history,
-            newname=request.name,
-            common=request.public,
-            out=self.path / "save.out",
-            err=self.path / "save.err",
-        )
+        streams = {"out": self.path / "save.out", "err": self.path / "save.err"}
+        pid = client.begin_save(self.history, newname=request.name, common=request.public, **streams)
         _write(self.path / "save.json", {**document, "pid": pid})
 
     def save_begun(self) -> str:

@@ -27,7 +27,7 @@ _CONNECTION = "in the Airflow connection {cloud}"
 _MEANINGS: tuple[tuple[str, Meaning], ...] = (
     (
         r"unknown to the service",
-        Meaning(InstanceLost, "its lease has ended or somebody ended it; start the build again"),
+        Meaning(InstanceLost, "its lease ended, or somebody ended it; start the build again"),
     ),
     (r"the object \S+ was not found", Meaning(SourceImageNotFound, "check source_image of {cloud} in the generator")),
     (
@@ -45,7 +45,7 @@ _MEANINGS: tuple[tuple[str, Meaning], ...] = (
     (r'Expected "[^"]*" target but received', Meaning(SetupError, f"check factory_identity {_SETTINGS}")),
     (
         r"Unknown CA",
-        Meaning(SetupError, f"put the CA of the site into its client, or check the certificate {_CONNECTION}"),
+        Meaning(SetupError, f"put the site's CA into its client, or check the certificate {_CONNECTION}"),
     ),
     (
         r"is not authorized to use operation",

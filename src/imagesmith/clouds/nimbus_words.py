@@ -67,7 +67,7 @@ class NimbusCredentials:
 
     @classmethod
     def from_fields(cls, extra: Mapping[str, Any]) -> NimbusCredentials:
-        """Out of an Airflow connection's fields; line feeds of PEM texts may come as the two characters `\\n`."""
+        """Out of an Airflow connection's fields; a PEM text may have a backslash and an n for each line feed."""
         text = {each.name: str(extra.get(each.name) or "").strip() for each in fields(cls)}
         for name in ("certificate", "private_key"):
             text[name] = text[name].replace("\\n", "\n")
@@ -82,7 +82,7 @@ class NimbusCredentials:
             )
         if "BEGIN CERTIFICATE" not in self.certificate:
             raise CredentialsRefused(
-                f"{cloud}: the certificate is not PEM; paste the text with BEGIN CERTIFICATE into the connection {cloud}"
+                f"{cloud}: the certificate is not PEM; paste the text from BEGIN CERTIFICATE on into connection {cloud}"
             )
         pkcs1(cloud, self.private_key)
 

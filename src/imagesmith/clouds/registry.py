@@ -12,6 +12,7 @@ from imagesmith.errors import DefinitionError
 DRIVERS = {
     "ec2": "imagesmith.clouds.ec2:Ec2Cloud",
     "memory": "imagesmith.clouds.memory:MemoryCloud",
+    "nimbus": "imagesmith.clouds.nimbus:NimbusCloud",
     "openstack": "imagesmith.clouds.openstack:OpenStackCloud",
 }
 

@@ -95,6 +95,7 @@ async def _launch(context: TargetContext, row: TargetRecord) -> TargetRecord:
         user_data=_user_data(host) if context.cloud.traits.host_key_injection else "",
         tags={"Name": name, **context.tags(row)},
         disk_gib=context.target.disk_gib,
+        lease_s=context.plan.time_limit_s + context.target.time_limits_s["terminate"],
     )
     instance_id = await _instance_for(context, request)
     context.emit(f"{context.name}: instance {instance_id} ({request.instance_type}) launched")

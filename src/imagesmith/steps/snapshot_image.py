@@ -71,12 +71,15 @@ def _image_tags(context: TargetContext, row: TargetRecord) -> dict[str, str]:
 
 
 async def _save(context: TargetContext, row: TargetRecord) -> str:
+    rows = await in_thread(context.catalog.resources, build_id=context.plan.build_id, cloud=context.name)
     request = SaveRequest(
         name=row.image_name,
         build_id=context.plan.build_id,
         instance_id=row.instance_id or "",
         description=f"{context.plan.generator} {context.plan.version} from {row.source_image_id}",
         tags=_image_tags(context, row),
+        public=context.target.public,
+        retried=any(each.kind is ResourceKind.IMAGE and each.name == row.image_name for each in rows),
     )
     ledger = context.catalog.ledger(context.plan.build_id, context.name)
     try:

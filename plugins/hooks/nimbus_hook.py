@@ -1,0 +1,39 @@
+"""Airflow's connection of a cloud of type `nimbus` → its driver."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from airflow.sdk.bases.hook import BaseHook
+
+from imagesmith.clouds.nimbus import NimbusCloud
+from imagesmith.clouds.nimbus_words import NimbusCredentials, NimbusSettings
+
+
+class NimbusHook(BaseHook):
+    """A connection's certificate and keys behind a Nimbus driver; the connection's id is the cloud's name."""
+
+    conn_name_attr = "cloud_name"
+    default_conn_name = "nimbus"
+    conn_type = "imagesmith_nimbus"
+    hook_name = "Imagesmith: Nimbus"
+
+    def __init__(self, cloud_name: str = default_conn_name, *, connection: Any = None) -> None:
+        super().__init__()
+        self.cloud_name = cloud_name
+        self._connection = connection
+
+    @classmethod
+    def from_connection(cls, connection: Any) -> NimbusHook:
+        """A hook on an Airflow connection already fetched, so that a trigger can fetch it without blocking."""
+        return cls(connection.conn_id, connection=connection)
+
+    def credentials(self) -> NimbusCredentials:
+        """What the connection holds."""
+        connection = self._connection or self.get_connection(self.cloud_name)
+        return NimbusCredentials.from_fields(connection.extra_dejson)
+
+    def cloud(self, name: str = "", settings: Mapping[str, Any] | None = None) -> NimbusCloud:
+        """The driver of this cloud, by its settings in include/clouds.yaml."""
+        return NimbusCloud(name or self.cloud_name, NimbusSettings.from_mapping(settings or {}), self.credentials())
