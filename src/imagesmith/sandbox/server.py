@@ -45,7 +45,7 @@ def application(places: config.Places, *, port: int, accelerator: str) -> Starle
         NimbusSite(facts, installation, host=host, accelerator=accelerator, endpoint=endpoint)
         for facts in NIMBUS_SITES.values()
     ]
-    every_site = [*sites, *nimbus_sites]
+    every_site: list[Site | NimbusSite] = [*sites, *nimbus_sites]
     door = EC2Door(cloud)
     control = Control(cloud, door, timings, sites=every_site, acceleration=accelerator)
 

@@ -110,14 +110,8 @@ def _head(stored: StoredImage, user: User) -> Response:
 def _listing(site: "Site", user: User, prefix: str) -> Response:
     """The user's own objects and the common ones; whoever sees a common one may still have no right to it."""
     visible = tuple(f"{BASE_KEY}/{folder}/" for folder in (user.canonical_id, COMMON))
-    found = sorted(
-        (
-            each
-            for each in site.state.stored_images.values()
-            if each.id.startswith(prefix) and each.id.startswith(visible)
-        ),
-        key=lambda each: each.id,
-    )
+    stored = site.state.stored_images
+    found = [stored[key] for key in sorted(stored) if key.startswith(prefix) and key.startswith(visible)]
     contents = "".join(_entry(each) for each in found)
     head = f"<Name>{BUCKET}</Name><Prefix>{escape(prefix)}</Prefix><Marker/><MaxKeys>1000</MaxKeys>"
     return _xml(

@@ -1,4 +1,4 @@
-"""A workspace's life over the instance that is its machine: created, watched, saved, ended by its owner or its lease."""
+"""A workspace's life over the instance that is its machine: created, watched, saved, ended by owner or by lease."""
 
 import asyncio
 import base64
@@ -10,23 +10,14 @@ from typing import TYPE_CHECKING
 from imagesmith.sandbox.launching import Launch
 from imagesmith.sandbox.nimbus import faults, store
 from imagesmith.sandbox.nimbus.sites import User
-from imagesmith.sandbox.nimbus.things import (
-    CORRUPTED,
-    PROPAGATED,
-    RUNNING,
-    SAVED,
-    SAVING,
-    UNPROPAGATED,
-    StoredImage,
-    Workspace,
-)
+from imagesmith.sandbox.nimbus.states import CORRUPTED, PROPAGATED, RUNNING, SAVED, SAVING, UNPROPAGATED
+from imagesmith.sandbox.nimbus.things import StoredImage, Workspace
 from imagesmith.sandbox.state import Image, Instance
 
 if TYPE_CHECKING:
     from imagesmith.sandbox.nimbus.site import Site
 
 _INSTANCE_TYPE = "m1.small"  # of the machine itself; the memory that was asked for is only checked
-_LOOK_S = 0.02
 _UNSAVED = (UNPROPAGATED, PROPAGATED, RUNNING)
 
 
@@ -181,7 +172,7 @@ async def _save(site: "Site", workspace: Workspace, target: str, user: User, *, 
     if instance is None or instance.state == "terminated":
         _corrupt(site, workspace, "there is no machine to save")
         return
-    await _power_off(site, instance)
+    await site.cloud.power_off(instance)
     if problem or not _is_known(site, workspace):
         _corrupt(site, workspace, problem)
         return
@@ -203,12 +194,6 @@ def _target_problem(site: "Site", target: str, user: User) -> str:
     except store.AccessDenied as error:
         return f"AccessDenied: {error}"
     return ""
-
-
-async def _power_off(site: "Site", instance: Instance) -> None:
-    site.cloud.stop(instance)
-    while instance.state == "stopping":
-        await asyncio.sleep(_LOOK_S)
 
 
 def _corrupt(site: "Site", workspace: Workspace, problem: str) -> None:

@@ -8,6 +8,7 @@ import asyncio
 import socket
 import ssl
 from functools import partial
+from typing import Any
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -39,10 +40,10 @@ class Listener:
         """Listens, at the address it had before if there was one; raises OSError if there is no free address."""
         if self._server is not None:
             return
-        self._config.load()
-        protocol = partial(
-            self._config.http_protocol_class, config=self._config, server_state=self._state, app_state={}
-        )
+        if not self._config.loaded:
+            self._config.load()
+        kind: Any = self._config.http_protocol_class  # one of two that are made alike
+        protocol = partial(kind, config=self._config, server_state=self._state, app_state={})
         self._server = await asyncio.get_running_loop().create_server(protocol, sock=self._bound(), ssl=self._tls)
 
     def close(self) -> None:

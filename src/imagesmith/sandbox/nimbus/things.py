@@ -3,14 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from imagesmith.sandbox.nimbus.states import UNPROPAGATED
 from imagesmith.sandbox.state import State, Thing
-
-UNPROPAGATED = "Unpropagated"
-PROPAGATED = "Propagated"
-RUNNING = "Running"
-SAVING = "ReadyingForTransport"
-SAVED = "TransportReady"
-CORRUPTED = "Corrupted"
 
 
 @dataclass(kw_only=True)
