@@ -57,7 +57,7 @@ def parse(arguments: list[str]) -> Options:
             options.flags.add(name)
             continue
         given = value if equals else next(rest, None)
-        if given is None:
+        if given is None or given.startswith("--"):
             raise ParameterProblem(f"Missing argument for option:{name}")
         options.values.setdefault(name, given)
     return options
