@@ -186,6 +186,7 @@ def test_no_such_image(user: User) -> None:
     done = user.run("nothing")
     assert done.exit_code == 2
     assert f"Problem: the object Repo/{user.key('nothing')} was not found" in done.err
+    assert done.out.endswith('Creating workspace "vm-001"...'), "it is the service that finds out"
 
 
 def test_a_bad_secret_key_is_denied_before_there_is_a_handle(user: User) -> None:

@@ -8,5 +8,5 @@ SOURCE=src
 
 home=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 export X509_CERT_DIR="$home/lib/certs" PYTHONPATH="$SOURCE"
-exec "$PYTHON" -m imagesmith.sandbox.nimbus.client "$@" \
+exec "$PYTHON" -P -m imagesmith.sandbox.nimbus.client "$@" \
     --conf "$home/conf/cloud.properties" --history-dir "$home/history"

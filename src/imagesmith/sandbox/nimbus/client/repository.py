@@ -34,7 +34,10 @@ class Repository:
         self._secret_key = configuration.need("vws.repository.s3key")
 
     def find(self, name: str) -> str:
-        """The key of the image: the user's own one of the name, else the common one."""
+        """The key of the image: the user's own one of the name, else the common one.
+
+        Without either it is the own one: the service says what is wrong.
+        """
         own, common = self._configuration.own_prefix() + name, self._configuration.common_prefix() + name
         for key in (own, common):
             status, _ = self._ask("HEAD", f"/{self._configuration.bucket}/{key}")
@@ -42,7 +45,7 @@ class Repository:
                 raise ExecutionProblem(f"Problem with image name '{name}': AccessDenied")
             if status == 200:
                 return key
-        raise ExecutionProblem(f"the object {self._configuration.bucket}/{own} was not found")
+        return own
 
     def list(self, prefix: str) -> list[Listed]:
         """The images below the prefix, by name."""
