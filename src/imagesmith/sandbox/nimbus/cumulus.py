@@ -86,7 +86,7 @@ def _signer(site: "Site", request: Request, *, acl: bool) -> User:
     user = next((each for each in site.facts.users if each.access_key == access_key), None)
     if user is None:
         raise Problem(403, "AccessDenied", "Access Denied")
-    path = request.url.path + ("?acl" if acl else "")
+    path = str(request.scope["path"]) + ("?acl" if acl else "")
     expected = sigv2.authorization(
         request.method, path, headers=request.headers, access_key=access_key, secret_key=user.secret_key
     )

@@ -72,7 +72,12 @@ def destroy(site: "Site", workspace: Workspace) -> None:
     instance = site.state.instances.get(workspace.instance_id)
     if instance is not None:
         site.cloud.terminate(instance)
-    else:
+    forget_address(site, workspace)
+
+
+def forget_address(site: "Site", workspace: Workspace) -> None:
+    """Lets another have the address of a workspace that never had a machine; a machine's own goes with that."""
+    if not workspace.instance_id:
         site.cloud.host.addresses.give_back(workspace.address)
 
 
@@ -90,6 +95,8 @@ def changed(site: "Site", instance: Instance) -> None:
 def settle(site: "Site") -> None:
     """After a start: machines that were off are lost, and leases go on."""
     for workspace in list(site.state.workspaces.values()):
+        if not workspace.instance_id:
+            site.cloud.host.addresses.keep(workspace.address)
         instance = site.state.instances.get(workspace.instance_id)
         alive = instance is not None and instance.state in ("pending", "running")
         if not alive and workspace.state not in (CORRUPTED, SAVED):

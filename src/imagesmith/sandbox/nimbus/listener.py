@@ -1,6 +1,6 @@
 """A door on an address of its own, which can be shut and opened while the sandbox runs.
 
-The address is of the instances' network (addresses.py), out of the part that instances get theirs from. uvicorn's own
+The address is of the instances' network (addresses.py), in a part of it that no instance is given. uvicorn's own
 server would serve it, too, but its loop wakes up ten times a second for each.
 """
 

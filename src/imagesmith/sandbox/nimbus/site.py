@@ -98,7 +98,7 @@ class Site:
     async def reset(self) -> None:
         """Removes everything clients have made, and all settings of a test."""
         for workspace in self.state.workspaces.values():
-            self.cloud.host.addresses.give_back(workspace.address)
+            life.forget_address(self, workspace)
         await self.cloud.reset()
         store.list_base_images(self)
         self.faults.clear()
