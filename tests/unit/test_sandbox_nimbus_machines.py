@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import subprocess
 from collections.abc import Iterator
@@ -33,12 +34,12 @@ def user(root: Path, tmp_path: Path) -> Iterator[User]:
         yield user
 
 
-def ssh(user: User, key: Path, *, address: str) -> int:
+def ssh(user: User, key: Path, *, address: str, command: str = "true", stdin: bytes = b"") -> int:
     """The exit code of a command as root."""
     port = str(user.told("/health")["ssh_port"])
     options = ("StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "BatchMode=yes", "IdentitiesOnly=yes")
-    argv = ["ssh", "-q", *(f"-o{option}" for option in options), "-p", port, "-i", str(key), f"root@{address}", "true"]
-    return subprocess.run(argv, stdin=subprocess.DEVNULL, timeout=30, check=False).returncode
+    argv = ["ssh", "-q", *(f"-o{option}" for option in options), "-p", port, "-i", str(key), f"root@{address}", command]
+    return subprocess.run(argv, input=stdin, capture_output=True, timeout=30, check=False).returncode
 
 
 def new_key(path: Path) -> Path:
@@ -106,6 +107,25 @@ def test_a_machine_that_powers_itself_off_can_be_saved(user: User, tmp_path: Pat
     assert user.call("--status", "--handle", "vm-001").after("State:") == "Running", "the service does not look"
     assert user.save("vm-001", "mine").exit_code == 0
     assert user.head(user.key("mine")).status_code == 200
+
+
+@pytest.mark.parametrize("succeeds", [True, False])
+def test_a_clean_up_that_leaves_the_machine_on_forgets_the_key(user: User, tmp_path: Path, *, succeeds: bool) -> None:
+    key, other = new_key(tmp_path / "key"), new_key(tmp_path / "other")
+    both = tmp_path / "both.pub"
+    both.write_text(Path(f"{key}.pub").read_text() + Path(f"{other}.pub").read_text())
+    done = user.call("--run", "--hours", "1", "--name", "simulated-1", "--ssh-pubkey", str(both))
+    address = done.after("IP address:")
+    assert [ssh(user, each, address=address) for each in (key, other)] == [0, 0]
+    public_key = " ".join(Path(f"{key}.pub").read_text().split()[:2])
+    environment = f"IMAGESMITH_PUBLIC_KEY='{public_key}'\nIMAGESMITH_POWER_OFF=no\n"
+    script = "#!/bin/sh\n" + ("" if succeeds else "# sandbox: exit 1\n")
+    data = b"\n".join(base64.b64encode(part.encode()) for part in (environment, script))
+    stdin = b"main <<'END_OF_DATA'\n" + base64.encodebytes(data) + b"END_OF_DATA\n"
+    verb = "sh -s -- imagesmith run b1 clean-up.sh root 9 0"
+    assert ssh(user, key, address=address, command=verb, stdin=stdin) == 0
+    eventually(lambda: ssh(user, key, address=address) == (255 if succeeds else 0))
+    assert ssh(user, other, address=address) == 0
 
 
 def test_status_names_the_cloud_client(
