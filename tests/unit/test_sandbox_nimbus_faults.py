@@ -154,6 +154,21 @@ def test_a_client_that_crashes(user: User) -> None:
         assert user.call("--list").exit_code == expected
 
 
+def test_a_client_whose_answer_is_lost(user: User) -> None:
+    user.plan("run", "crash_after")
+    assert user.run().exit_code == 3
+    eventually(lambda: [each["state"] for each in user.workspaces()] == ["Running"])
+    assert user.call("--status", "--handle", "vm-001").exit_code == 1, "the history knows nothing of it"
+    handle = user.running()
+    user.plan("terminate", "crash_after")
+    assert user.call("--terminate", "--handle", handle).exit_code == 3
+    assert user.call("--status", "--handle", handle).exit_code == 2
+    handle = user.running()
+    user.plan("save", "crash_after")
+    assert user.save(handle, "mine").exit_code == 3
+    eventually(lambda: user.head(user.key("mine")).status_code == 200)
+
+
 def test_planned_faults_can_be_taken_back_and_are_checked(user: User) -> None:
     user.plan("list", "crash")
     assert user.set(fault=None)["faults"] == []

@@ -6,7 +6,7 @@ from typing import Any
 ACTIONS = ("run", "status", "save", "terminate", "list")
 # What the service does by itself, and what the cloud client is told to do.
 SERVICE_KINDS = ("corrupt", "refuse")
-CLIENT_KINDS = ("hang_before", "hang_after", "hang_at_end", "silent", "crash")
+CLIENT_KINDS = ("hang_before", "hang_after", "hang_at_end", "silent", "crash", "crash_after")
 
 
 @dataclass
@@ -20,6 +20,7 @@ class Fault:
     hang_at_end  it sleeps when all is done and printed
     silent       the client does its work and prints nothing
     crash        the client ends at once with exit code 3 and `text`
+    crash_after  so it ends when the service has answered: what it asked for is done and it has told nobody
     """
 
     action: str

@@ -189,8 +189,11 @@ class CloudClient:
             raise Problem(self._planned["text"])
 
     def _hang(self, kind: str) -> None:
-        if self._planned.get("kind") == kind:
+        planned = self._planned.get("kind")
+        if planned == kind:
             time.sleep(self._planned["seconds"])
+        if planned == "crash_after" and kind == "hang_after":
+            raise Problem(self._planned["text"])
 
 
 def _minutes(hours: str) -> int:
