@@ -169,6 +169,23 @@ def test_a_client_whose_answer_is_lost(user: User) -> None:
     eventually(lambda: user.head(user.key("mine")).status_code == 200)
 
 
+def test_a_site_that_is_busy_for_one_call_whatever_it_is(user: User) -> None:
+    user.plan("any", "busy")
+    done = user.run()
+    assert (done.exit_code, done.out, "Connection refused" in done.err) == (2, "", True)
+    assert user.run().exit_code == 0
+    user.plan("any", "busy")
+    answer = user.head("VMS/common/simulated-1")
+    assert answer.status_code == 503
+    assert user.head("VMS/common/simulated-1").status_code == 200
+    user.plan("store", "busy")
+    assert "the repository answered 503" in user.run().err
+    user.plan("store", "busy", count=2)
+    assert user.call("--status").exit_code == 0
+    assert (user.call("--list").exit_code, user.call("--list").exit_code) == (2, 2)
+    assert user.call("--list").exit_code == 0
+
+
 def test_planned_faults_can_be_taken_back_and_are_checked(user: User) -> None:
     user.plan("list", "crash")
     assert user.set(fault=None)["faults"] == []

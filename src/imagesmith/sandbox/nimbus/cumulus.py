@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from imagesmith.sandbox.nimbus import sigv2, store
+from imagesmith.sandbox.nimbus import faults, sigv2, store
 from imagesmith.sandbox.nimbus.sites import BASE_KEY, BUCKET, COMMON, User
 from imagesmith.sandbox.nimbus.things import StoredImage
 
@@ -55,6 +55,8 @@ def application(site: "Site") -> Starlette:
 
 
 def _answer(site: "Site", request: Request, key: str, *, acl: bool) -> Response:
+    if faults.take(site.faults, "store", "busy"):
+        raise Problem(503, "SlowDown", "Please reduce your request rate.")
     user = _signer(site, request, acl=acl)
     if not key:
         if request.method not in ("GET", "HEAD"):

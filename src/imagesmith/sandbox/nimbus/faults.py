@@ -3,15 +3,15 @@
 from dataclasses import dataclass
 from typing import Any
 
-ACTIONS = ("run", "status", "save", "terminate", "list")
+ACTIONS = ("run", "status", "save", "terminate", "list", "store", "any")
 # What the service does by itself, and what the cloud client is told to do.
 SERVICE_KINDS = ("corrupt", "refuse")
-CLIENT_KINDS = ("hang_before", "hang_after", "hang_at_end", "silent", "crash", "crash_after")
+CLIENT_KINDS = ("hang_before", "hang_after", "hang_at_end", "silent", "crash", "crash_after", "busy")
 
 
 @dataclass
 class Fault:
-    """What the next `count` calls of one of the cloud client's actions get.
+    """What the next `count` calls of one of the cloud client's actions get; `store` is a request to the image store.
 
     corrupt      a run never reaches Running, a save never arrives; `text` is the reason
     refuse       the service says no and does nothing; `text` is why
@@ -21,6 +21,7 @@ class Fault:
     silent       the client does its work and prints nothing
     crash        the client ends at once with exit code 3 and `text`
     crash_after  so it ends when the service has answered: what it asked for is done and it has told nobody
+    busy         the client's connection is refused; the image store answers 503
     """
 
     action: str
@@ -46,7 +47,7 @@ def fault_of(wanted: dict[str, Any]) -> Fault:
 def take(faults: list[Fault], action: str, *kinds: str) -> Fault | None:
     """The first planned fault for the action of one of the kinds, used up by one."""
     for fault in faults:
-        if fault.action == action and fault.kind in kinds:
+        if fault.action in (action, "any") and fault.kind in kinds:
             fault.count -= 1
             if fault.count <= 0:
                 faults.remove(fault)

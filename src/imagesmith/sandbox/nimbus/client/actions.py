@@ -13,7 +13,7 @@ from imagesmith.sandbox.nimbus.client.options import Options
 from imagesmith.sandbox.nimbus.client.printing import Printer
 from imagesmith.sandbox.nimbus.client.problems import ExecutionProblem, ParameterProblem, Problem
 from imagesmith.sandbox.nimbus.client.repository import Repository
-from imagesmith.sandbox.nimbus.client.service import Service
+from imagesmith.sandbox.nimbus.client.service import REFUSED, Service
 from imagesmith.sandbox.nimbus.states import CORRUPTED, RUNNING, SAVED
 
 
@@ -187,6 +187,8 @@ class CloudClient:
         self._printer.silent = self._planned.get("kind") == "silent"
         if self._planned.get("kind") == "crash":
             raise Problem(self._planned["text"])
+        if self._planned.get("kind") == "busy":
+            raise ExecutionProblem(REFUSED)
 
     def _hang(self, kind: str) -> None:
         planned = self._planned.get("kind")

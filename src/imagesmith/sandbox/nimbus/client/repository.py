@@ -41,10 +41,11 @@ class Repository:
         own, common = self._configuration.own_prefix() + name, self._configuration.common_prefix() + name
         for key in (own, common):
             status, _ = self._ask("HEAD", f"/{self._configuration.bucket}/{key}")
-            if status == 403:
-                raise ExecutionProblem(f"Problem with image name '{name}': AccessDenied")
             if status == 200:
                 return key
+            if status != 404:
+                reason = "AccessDenied" if status == 403 else f"the repository answered {status}"
+                raise ExecutionProblem(f"Problem with image name '{name}': {reason}")
         return own
 
     def list(self, prefix: str) -> list[Listed]:

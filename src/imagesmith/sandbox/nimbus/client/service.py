@@ -13,6 +13,7 @@ from imagesmith.sandbox.nimbus.client.problems import ExecutionProblem, Paramete
 _LIMIT_S = 300.0
 _INITIALS = {"organizationName": "O", "organizationalUnitName": "OU", "commonName": "CN"}
 _NESTED = "; nested exception is: \n\t"
+REFUSED = f"{_NESTED}java.net.ConnectException: Connection refused"
 _UNTRUSTED = "Authentication failed [Caused by: Failure unspecified at GSS-API level [Caused by: Unknown CA]]"
 
 
@@ -33,8 +34,10 @@ class Service:
             connection.request("POST", f"/wsrf/services/{service}", body, {"Content-Type": "application/json"})
             answer = connection.getresponse()
             document: dict[str, Any] = json.load(answer)
+        except ConnectionRefusedError:
+            raise ExecutionProblem(REFUSED) from None
         except (OSError, http.client.HTTPException) as error:
-            raise ExecutionProblem(f"{_NESTED}java.net.ConnectException: {_cause(error)}") from None
+            raise ExecutionProblem(f"{_NESTED}java.io.IOException: {error or type(error).__name__}") from None
         if answer.status != 200:
             raise ExecutionProblem(str(document.get("fault")))
         return document
@@ -71,9 +74,3 @@ def _tls(certificate: Path, key: Path) -> ssl.SSLContext:
     except OSError as error:  # a file that is not there, or holds something else
         raise ParameterProblem(f"Could not find current credential: {error}") from None
     return context
-
-
-def _cause(error: Exception) -> str:
-    if isinstance(error, ConnectionRefusedError):
-        return "Connection refused"
-    return str(error) or type(error).__name__
