@@ -103,6 +103,22 @@ def test_a_saved_disk_stands_on_its_source_until_the_chain_is_long(tmp_path: Pat
     assert depths == [1, 2, 0, 1]
 
 
+@pytest.mark.skipif(shutil.which("qemu-img") is None, reason="needs qemu-img (package qemu-utils)")
+def test_a_compressed_disk_is_saved_whole_and_small(tmp_path: Path) -> None:
+    places = config.Places(tmp_path)
+    places.disks.mkdir()
+    (tmp_path / "content").write_bytes(b"easy to compress" * 2**18)
+    base = places.disks / "base.qcow2"
+    subprocess.run(["qemu-img", "convert", "-q", "-f", "raw", "-O", "qcow2", tmp_path / "content", base], check=True)
+    volume = Volume(id="vol-1", size_gib=1, snapshot_id="snap-1", disk="vol.qcow2", chain=["base.qcow2"])
+    snapshot = Snapshot(id="snap-1", volume_id="vol-1", size_gib=1, disk="snap.qcow2", compressed=True)
+    asyncio.run(make_and_save(machines(places), volume, snapshot))
+    assert snapshot.chain == []
+    assert (places.disks / "snap.qcow2").stat().st_size < base.stat().st_size / 2
+    same = subprocess.run(["qemu-img", "compare", "-q", places.disks / "snap.qcow2", places.disks / "vol.qcow2"])
+    assert same.returncode == 0
+
+
 async def make_and_save(all_machines: QemuMachines, volume: Volume, snapshot: Snapshot) -> None:
     await all_machines._make_disk(volume)
     await all_machines.save_disk(an_instance(), volume, snapshot)

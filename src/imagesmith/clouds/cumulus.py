@@ -130,7 +130,7 @@ class Cumulus:
         words = _message(reply.content) or f"HTTP status {reply.status_code}"
         told = f"{self.cloud}: {tried}: {words}"
         if reply.status_code in (401, 403):
-            return CredentialsRefused(f"{told}; check canonical id and keys in the Airflow connection {self.cloud}")
+            return CredentialsRefused(f"{told}; check the Airflow connection {self.cloud}")
         if reply.status_code in _BUSY:
             return CloudBusy(f"{told}; it is tried again")
         if reply.status_code == 404:

@@ -21,7 +21,7 @@ from imagesmith.errors import (
 )
 
 _SETTINGS = "of {cloud} in include/clouds.yaml"
-_CONNECTION = "in the Airflow connection {cloud}"
+_CONNECTION = "check the Airflow connection {cloud}"
 
 # The first whose words are in the client's output counts.
 _MEANINGS: tuple[tuple[str, Meaning], ...] = (
@@ -34,7 +34,7 @@ _MEANINGS: tuple[tuple[str, Meaning], ...] = (
         r"AccessDenied",
         Meaning(
             CredentialsRefused,
-            f"check canonical id and keys {_CONNECTION}; an image in common that is not public is its owner's alone",
+            f"{_CONNECTION}; and an image in common that is not public is its owner's alone",
         ),
     ),
     (
@@ -45,20 +45,22 @@ _MEANINGS: tuple[tuple[str, Meaning], ...] = (
     (r'Expected "[^"]*" target but received', Meaning(SetupError, f"check factory_identity {_SETTINGS}")),
     (
         r"Unknown CA",
-        Meaning(SetupError, f"put the site's CA into its client, or check the certificate {_CONNECTION}"),
+        Meaning(SetupError, f"put the site's CA into its client, or {_CONNECTION}"),
     ),
     (
         r"is not authorized to use operation",
-        Meaning(CredentialsRefused, f"let the site's administrators add this certificate, or check it {_CONNECTION}"),
+        Meaning(CredentialsRefused, f"{_CONNECTION}, or let the site's administrators add its certificate"),
     ),
-    (r"Algorithm not supported", Meaning(CredentialsRefused, f"check the private key {_CONNECTION}")),
-    (r"expired", Meaning(CredentialsRefused, f"put a valid certificate and its key {_CONNECTION}")),
+    (r"Algorithm not supported", Meaning(CredentialsRefused, f"{_CONNECTION}: its private key")),
+    (r"expired", Meaning(CredentialsRefused, f"{_CONNECTION}: its certificate and key")),
     (r"Connection refused|Connection reset|timed out|No route to host", Meaning(Busy, "it is tried again")),
     (r"UnknownHost", Meaning(SetupError, f"check factory and repository {_SETTINGS}")),
     (r"not enough|no resource|insufficient|resource request denied", Meaning(LaunchRefused, "build later")),
     (r"did NOT reach target state", Meaning(LaunchRefused, "build again; the site's administrators know the node")),
 )
 _OTHER = Meaning(CloudError, "ask the site's administrators")
+# The client was at it when it ended: what it asked for may have been done.
+_UNCLEAR = Meaning(Busy, "it may have been made, so it is looked for and tried again")
 
 
 def trouble_in(stderr: str, stdout: str = "") -> str:
@@ -77,7 +79,8 @@ def is_gone(words: str) -> bool:
     return "unknown to the service" in words
 
 
-def failed(cloud: str, tried: str, words: str) -> ImagesmithError:
-    """Our error for the client's words."""
-    meaning = next((meaning for pattern, meaning in _MEANINGS if re.search(pattern, words, re.I)), _OTHER)
+def failed(cloud: str, tried: str, words: str, *, unclear: bool = False) -> ImagesmithError:
+    """Our error for the client's words; `unclear` where an effect may hide behind words that nobody knows."""
+    otherwise = _UNCLEAR if unclear else _OTHER
+    meaning = next((meaning for pattern, meaning in _MEANINGS if re.search(pattern, words, re.I)), otherwise)
     return meaning.error(f"{cloud}: {tried}: {words.rstrip('.')}; {meaning.cure.format(cloud=cloud)}")

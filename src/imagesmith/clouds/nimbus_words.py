@@ -7,6 +7,7 @@ something in one history directory only. There a file keeps the workspace's endp
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
@@ -185,11 +186,13 @@ _STATES: Mapping[str, InstanceState] = {
 
 @dataclass(frozen=True)
 class Workspace:
-    """What the client says of one workspace."""
+    """What the client says of one workspace; `minutes` is its whole lease, `started` seconds since the epoch."""
 
     number: str = ""
     address: str = ""
     state: str = ""
+    minutes: int = 0
+    started: float = 0.0
 
     def instance(self, instance_id: str) -> Instance:
         """The same in our words; one that runs but for which no address is told yet is pending."""
@@ -211,6 +214,22 @@ def workspaces_in(output: str) -> dict[str, Workspace]:
     for part in re.split(r"^\[\*\] - ", output, flags=re.M)[1:]:
         head = re.match(r"Workspace #(\d+)\.\s*(\d[\d.]*)?", part)
         state = re.search(r"^\s*State:\s*(\w+)", part, re.M)
+        minutes = re.search(r"Duration:\s*(\d+) minutes", part)
         if head:
-            found[head[1]] = Workspace(head[1], (head[2] or "").rstrip("."), state[1] if state else "")
+            found[head[1]] = Workspace(
+                number=head[1],
+                address=(head[2] or "").rstrip("."),
+                state=state[1] if state else "",
+                minutes=int(minutes[1]) if minutes else 0,
+                started=_moment(part),
+            )
     return found
+
+
+def _moment(text: str) -> float:
+    """A start time, which Java writes in this machine's zone: `Thu Mar 06 10:09:04 CST 2014`; 0 where there is none."""
+    found = re.search(r"Start time:\s*\w{3} (\w{3} \d\d \d\d:\d\d:\d\d) \S+ (\d{4})", text)
+    try:
+        return time.mktime(time.strptime(f"{found[1]} {found[2]}", "%b %d %H:%M:%S %Y")) if found else 0.0
+    except ValueError:
+        return 0.0

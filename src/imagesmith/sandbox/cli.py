@@ -136,7 +136,23 @@ def _print_status(found: dict[str, Any]) -> None:
 
 
 def _print_site(name: str, account: dict[str, Any]) -> None:
-    """A site's address, the variables that point OpenStack's clients at it, and what is on it."""
+    """A site's address, what its clients need, and what is on it."""
+    if "cloud_client" in account:
+        _print_nimbus_site(name, account)
+    else:
+        _print_openstack_site(name, account)
+
+
+def _print_nimbus_site(name: str, account: dict[str, Any]) -> None:
+    print(f"{name}  factory {account['factory']}  repository {account['repository']}")
+    print(f"{shlex.quote(account['cloud_client'])} --conf {shlex.quote(account['conf'])} --list")
+    for each in account["images"]:
+        print(f"  image      {each['id']}  {'public' if each['public'] else 'private'}")
+    for each in account["workspaces"]:
+        print(f"  workspace  #{each['id']}  {each['state']:14} {each['address']:15} {each['owner_dn']}")
+
+
+def _print_openstack_site(name: str, account: dict[str, Any]) -> None:
     print(f"{name}  {account['auth_url']}")
     print("export " + " ".join(f"{key}={shlex.quote(value)}" for key, value in account["environment"].items()))
     for each in account["images"]:

@@ -88,6 +88,12 @@ class Cloud:
             self._to(instance, "stopping", "Client.UserInitiatedShutdown", "User initiated shutdown")
             self.begin(self._power_off(instance, limit_s=0.0 if force else config.STOP_LIMIT_S))
 
+    async def power_off(self, instance: Instance) -> None:
+        """Returns when the instance is off."""
+        if instance.state in ("running", "pending"):
+            self._to(instance, "stopping", "Client.UserInitiatedShutdown", "User initiated shutdown")
+        await self._power_off(instance, limit_s=config.STOP_LIMIT_S)
+
     def start(self, instance: Instance) -> None:
         """Begins to boot a stopped instance."""
         if instance.state == "stopped":

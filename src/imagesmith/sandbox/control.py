@@ -16,6 +16,8 @@ from imagesmith import __version__
 from imagesmith.sandbox.cloud import Cloud
 from imagesmith.sandbox.ec2_door import EC2Door, Fault
 from imagesmith.sandbox.machines import Timings
+from imagesmith.sandbox.nimbus import control as nimbus_control
+from imagesmith.sandbox.nimbus.site import Site as NimbusSite
 from imagesmith.sandbox.openstack import control as site_control
 from imagesmith.sandbox.openstack.site import Site
 
@@ -27,7 +29,7 @@ class Control:
     """Routes over the running sandbox. Nothing here is part of any cloud's API."""
 
     def __init__(
-        self, cloud: Cloud, door: EC2Door, timings: Timings, *, sites: Sequence[Site], acceleration: str
+        self, cloud: Cloud, door: EC2Door, timings: Timings, *, sites: Sequence[Site | NimbusSite], acceleration: str
     ) -> None:
         self._cloud = cloud
         self._door = door
@@ -81,12 +83,15 @@ class Control:
 
         `launch_error: {code, message, status, count}` is for RunInstances, `api_error` for any action or the one
         in its `action`; null takes all planned errors back. With `account`, the settings of that site
-        (openstack/control.py says which).
+        (openstack/control.py and nimbus/control.py say which).
         """
         wanted = await _body(request) if request.method == "POST" else {}
         account = str(wanted.pop("account", request.query_params.get("account", EC2)))
-        if account in self._sites:
-            return site_control.settings(self._sites[account], wanted)
+        site = self._sites.get(account)
+        if isinstance(site, NimbusSite):
+            return await nimbus_control.settings(site, wanted)
+        if site is not None:
+            return site_control.settings(site, wanted)
         if account != EC2:
             return self._unknown(account)
         if request.method == "POST":

@@ -25,6 +25,7 @@ class Launch:
     instance_profile: str = ""
     hostname: str = ""
     private_address: str = ""
+    login_user: str = config.DEFAULT_USER
     volume: Volume | None = None
     instance_tags: dict[str, str] = field(default_factory=dict)
     volume_tags: dict[str, str] = field(default_factory=dict)
@@ -71,6 +72,7 @@ def instance_of(
         shutdown_behavior=request.shutdown_behavior,
         instance_profile=request.instance_profile,
         hostname=request.hostname,
+        login_user=request.login_user,
         tags=dict(request.instance_tags),
     )
 
@@ -96,7 +98,7 @@ def image_and_snapshot(instance: Instance, volume: Volume, name: str, *, descrip
 def seed_of(instance: Instance, *, public_key: str) -> Seed:
     """What the instance is told at its first boot."""
     hostname = instance.hostname or "ip-" + instance.private_address.replace(".", "-")
-    told = Seed(instance.id, hostname, config.DEFAULT_USER)
+    told = Seed(instance.id, hostname, instance.login_user)
     if public_key:
         told.authorized_keys.append(public_key)
     told.read_user_data(seed.decoded(instance.user_data))

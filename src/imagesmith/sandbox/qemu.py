@@ -129,7 +129,7 @@ class QemuMachines(Machines):
         shutil.rmtree(self._files(instance).directory, ignore_errors=True)
 
     async def save_disk(self, instance: Instance, volume: Volume, snapshot: Snapshot) -> None:
-        """The disk's own blocks as a new file on the same backing, or the whole disk when that got deep.
+        """The disk's own blocks as a new file on the same backing, or the whole disk when that got deep or small.
 
         A running machine syncs its file systems and is paused while its disk is read.
         """
@@ -197,13 +197,14 @@ class QemuMachines(Machines):
             )  # fmt: skip
 
     async def _convert(self, volume: Volume, snapshot: Snapshot) -> None:
-        whole = len(volume.chain) >= _MAX_DEPTH
+        whole = snapshot.compressed or len(volume.chain) >= _MAX_DEPTH
+        small = ("-c", "-o", "compression_type=zstd") if snapshot.compressed else ()
         backing = () if whole else ("-F", "qcow2", "-B", self._disk(volume.chain[0]))
         target = self._disk(snapshot.disk)
         written = target.with_suffix(".new")
         # -U: the pause, not QEMU's lock, keeps a running machine's disk still.
         formats = ("-f", "qcow2", "-O", "qcow2")
-        await _run("qemu-img", "convert", "-U", *formats, *backing, self._disk(volume.disk), written)
+        await _run("qemu-img", "convert", "-U", *formats, *small, *backing, self._disk(volume.disk), written)
         written.replace(target)
         snapshot.chain = [] if whole else list(volume.chain)
 

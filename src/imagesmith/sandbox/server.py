@@ -20,6 +20,9 @@ from imagesmith.sandbox.control import Control
 from imagesmith.sandbox.ec2_door import EC2Door
 from imagesmith.sandbox.host import Host
 from imagesmith.sandbox.machines import Timings
+from imagesmith.sandbox.nimbus.installation import Installation
+from imagesmith.sandbox.nimbus.site import Site as NimbusSite
+from imagesmith.sandbox.nimbus.sites import SITES as NIMBUS_SITES
 from imagesmith.sandbox.openstack.door import Door
 from imagesmith.sandbox.openstack.site import Site
 from imagesmith.sandbox.openstack.sites import SITES
@@ -37,14 +40,20 @@ def application(places: config.Places, *, port: int, accelerator: str) -> Starle
     sites = [
         Site(facts, places.root, host=host, accelerator=accelerator, endpoint=endpoint) for facts in SITES.values()
     ]
+    installation = Installation(places.root)
+    nimbus_sites = [
+        NimbusSite(facts, installation, host=host, accelerator=accelerator, endpoint=endpoint)
+        for facts in NIMBUS_SITES.values()
+    ]
+    every_site: list[Site | NimbusSite] = [*sites, *nimbus_sites]
     door = EC2Door(cloud)
-    control = Control(cloud, door, timings, sites=sites, acceleration=accelerator)
+    control = Control(cloud, door, timings, sites=every_site, acceleration=accelerator)
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        await asyncio.gather(cloud.open(), *(site.open() for site in sites))
+        await asyncio.gather(cloud.open(), *(site.open() for site in every_site))
         yield
-        await asyncio.gather(cloud.close(), *(site.close() for site in sites))
+        await asyncio.gather(cloud.close(), *(site.close() for site in every_site))
         cloud.state.close()
 
     return Starlette(

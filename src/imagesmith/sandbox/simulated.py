@@ -116,6 +116,7 @@ class SimulatedMachines(Machines):
             self._timings,
             press_power_button=lambda: self._on_power_off(instance.id),
             uploaded=lambda path: (files / path.lstrip("/")).is_file(),
+            forget_key=lambda public_key: self._forget_key(instance, public_key),
         )
         running = _Running(machine)
         running.server = await self._serve(instance, running, seed)
@@ -150,6 +151,16 @@ class SimulatedMachines(Machines):
             )
         except (OSError, ValueError) as error:  # the address is taken, or a key in the user data is none
             raise MachineError(f"{instance.address}:{self.ssh_port} can't answer SSH: {error}") from error
+
+    def _forget_key(self, instance: Instance, public_key: str) -> None:
+        """Connections that there are stay."""
+        running = self._running.get(instance.id)
+        if running is None or running.server is None:
+            return
+        path = self._directory(instance) / "authorized_keys"
+        kept = [line for line in path.read_text().splitlines() if public_key not in line]
+        path.write_text("".join(line + "\n" for line in kept or [_nobodys_key()]))
+        running.server.update(authorized_client_keys=str(path))
 
     def _switch_off(self, instance_id: str) -> None:
         running = self._running.pop(instance_id, None)

@@ -24,12 +24,13 @@ from imagesmith.sandbox.machines import Timings
 
 @dataclass
 class SimulatedMachine:
-    """A machine as its shell sees it: its uploads, what the verbs remember, its power button."""
+    """A machine as its shell sees it: its uploads, what the verbs remember, its power button, whom it lets in."""
 
     instance_id: str
     timings: Timings
     press_power_button: Callable[[], None]
     uploaded: Callable[[str], bool]
+    forget_key: Callable[[str], None] = lambda public_key: None
     memory: dict[str, Any] = field(default_factory=dict)
     boot_id: str = field(default_factory=lambda: str(uuid.uuid4()))
 
@@ -42,6 +43,7 @@ _POWER_OFF = re.compile(r"\b(poweroff|shutdown|halt)\b")
 _ASSIGNMENT = re.compile(r"^\w+=")
 _RUNNERS = {"sudo", "sh", "bash", "/bin/sh", "/bin/bash", "env", "-E", "-S", "-x", "-e", "exec"}
 _DATA = re.compile(rb"<<'END_OF_DATA'\n(.*?)END_OF_DATA\n", re.DOTALL)
+_FORGOTTEN = re.compile(rb"^IMAGESMITH_PUBLIC_KEY=(.+)$", re.MULTILINE)
 _DIRECTIVE = re.compile(rb"^# sandbox: (take|print|exit) (.*)$", re.MULTILINE)
 
 
@@ -114,8 +116,18 @@ async def _run(machine: SimulatedMachine, arguments: list[str], data: bytes) -> 
         machine.memory[key] = run
         if last_act:
             machine.press_power_button()
+        elif run.status == 0:
+            _forget_key(machine, environment, after_s=run.ends_at - time.monotonic())
     await asyncio.sleep(max(0.0, run.ends_at - time.monotonic()))
     return run.output[int(offset) :], 0
+
+
+def _forget_key(machine: SimulatedMachine, environment: bytes, *, after_s: float) -> None:
+    """What a clean-up does that leaves the machine on: afterwards nobody can log in with the build's key."""
+    found = _FORGOTTEN.search(environment)
+    if found is not None:
+        public_key = shlex.split(found[1].decode())[0]
+        asyncio.get_running_loop().call_later(after_s, machine.forget_key, public_key)
 
 
 def _pretended(script: bytes, *, duration_s: float) -> _Run:

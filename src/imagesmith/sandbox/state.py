@@ -51,7 +51,10 @@ class Image(Thing):
 
 @dataclass(kw_only=True)
 class Snapshot(Thing):
-    """The content of a disk; `disk` is its file, `chain` the files it stands on, the nearest first."""
+    """The content of a disk; `disk` is its file, `chain` the files it stands on, the nearest first.
+
+    One that is to be `compressed` is saved whole and small.
+    """
 
     volume_id: str
     size_gib: int
@@ -59,6 +62,7 @@ class Snapshot(Thing):
     owner: str = config.OWNER_ID
     description: str = ""
     disk: str = ""
+    compressed: bool = False
     chain: list[str] = field(default_factory=list)
 
 
@@ -98,6 +102,7 @@ class Instance(Thing):
     shutdown_behavior: str = "stop"
     instance_profile: str = ""
     hostname: str = ""
+    login_user: str = config.DEFAULT_USER
     terminated_at: float = 0.0
     termination_protected: bool = False
 

@@ -1,0 +1,84 @@
+"""The sandbox's cloud client completes a build on real virtual machines of both Nimbus sites.
+
+It launches Debian, a script runs over SSH as root, the image is saved and a machine is booted from it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from .conftest import Sandbox
+from .test_sandbox_clients import MARK, SSH_LIMIT_S, eventually, key_pair, ssh_port
+
+pytestmark = pytest.mark.system
+
+
+class Client:
+    """The cloud client on one site with its ready configuration file."""
+
+    def __init__(self, sandbox: Sandbox, site: str, directory: Path) -> None:
+        self._sandbox = sandbox
+        self._site = site
+        self._directory = directory
+        self._key = key_pair(directory)
+        self._port = ssh_port(sandbox)
+
+    def call(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """What an invocation says; it has to end well."""
+        told = self.shown()
+        argv = [told["cloud_client"], "--conf", told["conf"], "--history-dir", str(self._directory / "history")]
+        done = subprocess.run(
+            [*argv, *arguments], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done
+
+    def run(self, image: str) -> str:
+        """The address of a new workspace."""
+        done = self.call("--run", "--hours", "1", "--name", image, "--ssh-pubkey", f"{self._key}.pub")
+        found = re.search(r"IP address: (\S+)", done.stdout)
+        assert found, done.stdout
+        return found[1]
+
+    def shell(self, address: str, command: str) -> str:
+        """What root's command prints; tries until the machine answers. The service has no way to tell the host key."""
+        options = ("StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "BatchMode=yes", "ConnectTimeout=20")
+        argv = ["ssh", "-q", *(f"-o{option}" for option in options), "-i", str(self._key), "-p", str(self._port)]
+        done: list[subprocess.CompletedProcess[str]] = []
+
+        def answers() -> bool:
+            argv_of_all = [*argv, f"root@{address}", command]
+            done.append(subprocess.run(argv_of_all, capture_output=True, text=True, timeout=60, check=False))
+            return done[-1].returncode != 255
+
+        eventually(answers, True, limit_s=SSH_LIMIT_S)
+        assert done[-1].returncode == 0, done[-1].stdout + done[-1].stderr
+        return done[-1].stdout
+
+    def shown(self) -> Any:
+        """Everything on the site."""
+        return self._sandbox.control("list")["accounts"][self._site]
+
+
+@pytest.mark.parametrize(("site", "name"), [("nimbus-hotel-xen", "made.gz"), ("nimbus-hotel-kvm", "made")])
+def test_a_build(sandbox: Sandbox, site: str, name: str, tmp_path: Path) -> None:
+    client = Client(sandbox, site, tmp_path)
+    address = client.run("debian-12.gz")
+    client.shell(address, f"echo {site} >{MARK} && sync")
+    saved = client.call("--save", "--handle", "vm-001", "--newname", name)
+    assert "The image has successfully been transferred to your repository directory." in saved.stderr
+    listed = {each["id"].rsplit("/", 1)[-1]: each for each in client.shown()["images"]}
+    assert listed[name]["size"] > 0
+    again = client.run(name)
+    assert client.shell(again, f"cat {MARK} && id -un").split() == [site, "root"]
+    # One file system on the whole device, which only a kernel from outside can boot.
+    assert client.shell(again, "findmnt -no SOURCE,FSTYPE /").split() == ["/dev/vda", "ext4"]
+    assert json.loads(client.shell(again, "lsblk -J /dev/vda"))["blockdevices"][0].get("children") is None
+    client.call("--terminate", "--handle", "vm-002")
+    eventually(lambda: client.shown()["workspaces"], [])
