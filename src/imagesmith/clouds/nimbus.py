@@ -7,11 +7,14 @@ the folder loses nothing that the catalog has: an instance's id holds the worksp
 
 from __future__ import annotations
 
+import hashlib
 import json
+import math
 import os
 import shutil
 import signal
 import socket
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -21,13 +24,17 @@ from typing import Any, ClassVar
 
 from imagesmith import settings as deployment
 from imagesmith.clouds.cumulus import Cumulus, StoredObject
-from imagesmith.clouds.nimbus_client import CloudClient, is_running
+from imagesmith.clouds.nimbus_client import CREATE_LIMIT_S, CloudClient, is_running
 from imagesmith.clouds.nimbus_errors import failed, is_gone, trouble_in
 from imagesmith.clouds.nimbus_words import (
+    EPR_FILE,
+    HANDLE,
     SAVED,
     NimbusCredentials,
     NimbusSettings,
+    endpoint_reference,
     instance_id_of,
+    number_in,
     parts_of,
     workspace_in,
     workspaces_in,
@@ -54,6 +61,10 @@ from imagesmith.errors import DefinitionError, ImagesmithError, InstanceLost, Na
 # The lease ends this long after the build's last moment, so that it never ends a build.
 LEASE_MARGIN_S = 1800.0
 LEAST_LEASE_S = 3600.0
+# The length of a lease tells a launch from others of its time: there are so many lengths, a minute apart.
+LENGTHS = 97
+# By how much the service's clock and ours may differ.
+CLOCKS_S = 300.0
 
 
 class NimbusCloud(Cloud):
@@ -113,20 +124,40 @@ class NimbusCloud(Cloud):
         """Launch with a lease that outlasts the build; adopts the workspace of an earlier try."""
         folder = Folder(self._home / request.name)
         ledger.intend(ResourceKind.INSTANCE, request.name)
-        number = folder.number()
+        number = folder.number() or self._recovered(folder)
         if not number:
             folder.begin(request, cloud=self.name)
             number = self._client.create(
                 f"launch {request.source_image_id} as {request.name}",
                 folder.history,
                 source=request.source_image_id,
-                hours=max(request.lease_s + LEASE_MARGIN_S, LEAST_LEASE_S) / 3600,
+                minutes=folder.minutes(),
                 key=folder.public_key,
                 memory_mb=self._memory_mb(request.instance_type),
             )
         instance_id = instance_id_of(request.name, number)
         ledger.made(ResourceKind.INSTANCE, request.name, instance_id)
         return instance_id
+
+    def _recovered(self, folder: Folder) -> str:
+        """The number of the workspace of a launch whose answer was lost, "" where there is none.
+
+        It is the one nobody else of this machine's launches has, with this launch's own length of lease, begun then.
+        """
+        if not folder.minutes():
+            return ""
+        known = {each.number() for each in self._folders()}
+        fitting = [
+            number
+            for number, each in self._all_workspaces().items()
+            if number not in known
+            and each.minutes == folder.minutes()
+            and abs(each.started - folder.began()) < CREATE_LIMIT_S + CLOCKS_S
+        ]
+        if len(fitting) != 1:
+            return ""
+        folder.prepare(self.settings.factory, fitting[0])
+        return fitting[0]
 
     def _memory_mb(self, instance_type: str) -> int:
         if not instance_type:
@@ -152,7 +183,7 @@ class NimbusCloud(Cloud):
     def _one(self, instance_id: str) -> Instance:
         tried = f"look at {instance_id}"
         with self._client.history_of(parts_of(instance_id)[1]) as history:
-            output = self._client.ask(tried, history, "--status", "--handle", "vm-001")
+            output = self._client.ask(tried, history, "--status", "--handle", HANDLE)
         if is_gone(output.trouble):
             return Instance(instance_id, InstanceState.GONE, reason="its lease has ended or somebody ended it")
         workspace = workspace_in(output.out)
@@ -162,7 +193,7 @@ class NimbusCloud(Cloud):
 
     def _all_workspaces(self) -> Mapping[str, Any]:
         with self._client.history_of("0") as history:
-            output = self._client.ask("list all instances", history.parent / history.name, "--status")
+            output = self._client.ask("list all instances", history, "--status")
         if output.trouble or output.code:
             raise failed(self.name, "list all instances", output.trouble or f"exit code {output.code}")
         return workspaces_in(output.out)
@@ -226,18 +257,19 @@ class NimbusCloud(Cloud):
 
     def find_resources(self, build_id: str | None = None) -> list[Resource]:
         """What launches of this machine have made and what is still there."""
+        own = {each.key: each for each in self._store.list(self._store.own)}
         folders = [each for each in self._folders() if build_id in (None, each.build_id())]
-        workspaces = self._all_workspaces() if any(each.number() for each in folders) else {}
+        workspaces = self._all_workspaces() if folders else {}
         found = []
         for folder in folders:
-            tags = folder.tags()
-            if folder.number() in workspaces:
-                id_ = instance_id_of(folder.name, folder.number())
-                state = str(workspaces[folder.number()].state)
-                found.append(Resource(ResourceKind.INSTANCE, id_, name=folder.name, tags=tags, state=state))
+            number = folder.number() or self._recovered(folder)
+            if number in workspaces:
+                id_ = instance_id_of(folder.name, number)
+                state = str(workspaces[number].state)
+                found.append(Resource(ResourceKind.INSTANCE, id_, name=folder.name, tags=folder.tags(), state=state))
             key = folder.save_begun()
-            if key and (stored := self._store.head(key)) is not None:
-                found.append(Resource(ResourceKind.IMAGE, key, name=stored.name, tags=tags, created=stored.modified))
+            if key and (stored := own.get(key) or self._store.head(key)) is not None:
+                found.append(self._image_resource(stored))
         return found
 
     def delete(self, resources: Iterable[Resource]) -> list[Resource]:
@@ -263,7 +295,7 @@ class NimbusCloud(Cloud):
         folder.end_save()
         tried = f"terminate {instance_id}"
         with self._client.history_of(number) as history:
-            output = self._client.ask(tried, history, "--terminate", "--handle", "vm-001")
+            output = self._client.ask(tried, history, "--terminate", "--handle", HANDLE)
         if output.trouble and not is_gone(output.trouble):
             raise failed(self.name, tried, output.trouble)
 
@@ -303,12 +335,12 @@ class Folder:
         self.history.mkdir(parents=True, mode=0o700)
         self.public_key.write_text(request.public_key + "\n")
         tags = {**request.tags, TAG_BUILD: request.build_id, TAG_CLOUD: cloud}
-        _write(self.path / "launch.json", {"tags": tags})
+        least = math.ceil(max(request.lease_s + LEASE_MARGIN_S, LEAST_LEASE_S) / 60)
+        minutes = least + int(hashlib.sha256(self.name.encode()).hexdigest(), 16) % LENGTHS
+        _write(self.path / "launch.json", {"tags": tags, "minutes": minutes, "began": time.time()})
 
     def prepare(self, factory: str, number: str) -> None:
         """The history directory made anew where it was lost."""
-        from imagesmith.clouds.nimbus_words import EPR_FILE, HANDLE, endpoint_reference
-
         reference = self.history / HANDLE / EPR_FILE
         if not reference.exists():
             reference.parent.mkdir(parents=True, exist_ok=True)
@@ -316,10 +348,16 @@ class Folder:
 
     def number(self) -> str:
         """The workspace's number, "" while there is none."""
-        from imagesmith.clouds.nimbus_words import EPR_FILE, HANDLE, number_in
-
         reference = self.history / HANDLE / EPR_FILE
         return number_in(reference.read_text(errors="replace")) if reference.exists() else ""
+
+    def minutes(self) -> int:
+        """The length of the lease that was asked for, 0 where no launch was begun."""
+        return int(_read(self.path / "launch.json").get("minutes", 0))
+
+    def began(self) -> float:
+        """When the launch was begun, in seconds since the epoch."""
+        return float(_read(self.path / "launch.json").get("began", 0.0))
 
     def tags(self) -> dict[str, str]:
         """The launch's tags."""

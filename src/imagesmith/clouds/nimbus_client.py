@@ -76,12 +76,13 @@ class CloudClient:
                 ) from error
         return Output(done.returncode, done.stdout, done.stderr)
 
-    def create(self, tried: str, history: Path, *, source: str, hours: float, key: Path, memory_mb: int) -> str:
+    def create(self, tried: str, history: Path, *, source: str, minutes: int, key: Path, memory_mb: int) -> str:
         """Launch, and return the workspace's number as soon as the service has given one.
 
         The client would wait until the workspace runs; it is ended before. Raises what the client says went wrong.
         """
-        arguments = ("--run", "--hours", f"{hours:.2f}", "--name", source, "--ssh-pubkey", str(key))
+        # The service counts whole minutes, and cuts off what is more.
+        arguments = ("--run", "--hours", f"{(minutes + 0.5) / 60:.4f}", "--name", source, "--ssh-pubkey", str(key))
         with self._secrets(memory_mb=memory_mb) as secrets, tempfile.TemporaryFile("w+") as said:
             argv = self._argv(secrets, history, *arguments)
             child = subprocess.Popen(
@@ -97,9 +98,8 @@ class CloudClient:
         if number:
             return number
         if child_ended:
-            raise failed(
-                self.cloud, tried, trouble_in(words) or f"it ended without a workspace: {words[-300:].strip()}"
-            )
+            last = trouble_in(words) or f"it ended without a workspace: {words[-300:].strip()}"
+            raise failed(self.cloud, tried, last, unclear="Creating workspace" in words)
         raise CloudBusy(
             f"{self.cloud}: {tried}: the cloud client created nothing in {CREATE_LIMIT_S:g} s and was ended; "
             "it is tried again"
