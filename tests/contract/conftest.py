@@ -33,6 +33,7 @@ from imagesmith.sandbox.config import ACCESS_KEY_ID, BASE_OWNER_ID, SECRET_ACCES
 from imagesmith.sandbox.openstack import sites
 from imagesmith.sandbox.openstack.sites import Facts
 
+from .nimbus_site import NimbusSite
 from .real_openstack_site import OPENSTACK_EFFECTS, RealOpenStackSite
 from .site import Site
 
@@ -318,7 +319,7 @@ def _until_healthy(endpoint: str, server: subprocess.Popen[bytes], log: Path) ->
 
 @pytest.fixture(
     params=[
-        *("memory", "ec2", "openstack-hotel", "openstack-india"),
+        *("memory", "ec2", "openstack-hotel", "openstack-india", "nimbus-hotel-xen", "nimbus-hotel-kvm"),
         pytest.param("openstack", marks=pytest.mark.openstack),
     ]
 )
@@ -331,6 +332,8 @@ def site(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Site]:
     elif request.param == "openstack":
         real = request.getfixturevalue("real_openstack")
         site = RealOpenStackSite(real, image=request.getfixturevalue("empty_image"), flavor=real.small_flavor)
+    elif request.param.startswith("nimbus-"):
+        site = NimbusSite(request.getfixturevalue("sandbox_endpoint"), request.param, tmp_path)
     else:
         site = OpenStackSite(request.getfixturevalue("sandbox_endpoint"), sites.SITES[request.param])
     yield site

@@ -60,6 +60,8 @@ class Site(ABC):
         {ResourceKind.INSTANCE, ResourceKind.KEY_PAIR, ResourceKind.SECURITY_GROUP, ResourceKind.VOLUME}
     )
     kinds_of_an_image = frozenset({ResourceKind.IMAGE, ResourceKind.SNAPSHOT})
+    # Clouds on which nothing but a save stops an instance, and where that ends it; the save is a process of its own.
+    only_a_save_stops = False
     # Whether the cloud itself can say of a deleted instance that it was there.
     remembers_the_ended = True
 

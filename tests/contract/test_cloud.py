@@ -74,8 +74,10 @@ def test_newest_of_the_owner_is_found_by_name(site):
 def test_newest_of_several_is_found(site):
     instance_id = site.stopped()
     prefix = site.fresh("series")
-    ids = []
+    ids: list[str] = []
     for number in (2, 1):  # not in the order of their names
+        if ids and site.only_a_save_stops:
+            instance_id = site.stopped()
         ids.append(site.cloud().save(site.save_request(instance_id, name=f"{prefix}-{number}"), site.ledger))
         site.until_image(ids[-1], ImageState.AVAILABLE)
         site.pass_a_second()
@@ -212,6 +214,8 @@ def test_console_of_an_unknown_instance_is_empty(site):
 
 
 def test_stopping_is_repeatable(site):
+    if site.only_a_save_stops:
+        pytest.skip("needs a cloud that stops instances")
     instance_id = site.running()
     site.cloud().stop(instance_id)
     site.cloud().stop(instance_id)
@@ -249,8 +253,11 @@ def test_saving_twice_makes_one_image(site):
 
 def test_save_whose_answer_was_lost_is_adopted(site):
     request = site.save_request(site.stopped())
-    with pytest.raises(Transient):
-        site.losing("save").save(request, site.ledger)
+    if site.only_a_save_stops:
+        site.cloud().save(request, site.ledger)  # begun by a process that nobody hears of again
+    else:
+        with pytest.raises(Transient):
+            site.losing("save").save(request, site.ledger)
     image_id = site.cloud().save(request, site.ledger)
     named = site.cloud().find_image_named(request.name)
     assert named is not None
@@ -331,7 +338,8 @@ def test_all_and_one_build_tell_the_same(site):
         return {(resource.kind, resource.id) for resource in resources if resource.build_id == build}
 
     assert of(site.cloud().find_resources()) == of(site.cloud().find_resources(build))
-    assert kinds(site.cloud().find_resources(build)) == site.kinds_of_a_launch | site.kinds_of_an_image
+    left = frozenset() if site.only_a_save_stops else site.kinds_of_a_launch
+    assert kinds(site.cloud().find_resources(build)) == left | site.kinds_of_an_image
 
 
 def test_deletion_leaves_nothing(site):
@@ -350,6 +358,8 @@ def test_what_hangs_on_an_instance_stays_until_it_has_ended(site):
     request = site.launch_request()
     instance_id = site.cloud().launch(request, site.ledger)
     site.until_instance(instance_id, InstanceState.RUNNING)
+    if ResourceKind.SECURITY_GROUP not in site.kinds_of_a_launch:
+        pytest.skip("needs a cloud with security groups")
     group = [r for r in site.cloud().find_resources(request.build_id) if r.kind is ResourceKind.SECURITY_GROUP]
     assert site.cloud().delete(group) == group
     assert group[0].id in {resource.id for resource in site.cloud().find_resources(request.build_id)}

@@ -17,7 +17,7 @@ import socket
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, ClassVar
@@ -32,6 +32,7 @@ from imagesmith.clouds.nimbus_words import (
     SAVED,
     NimbusCredentials,
     NimbusSettings,
+    Workspace,
     endpoint_reference,
     instance_id_of,
     number_in,
@@ -56,7 +57,7 @@ from imagesmith.core import (
     SourceImage,
     Traits,
 )
-from imagesmith.errors import DefinitionError, ImagesmithError, InstanceLost, NameTaken, SourceImageNotFound
+from imagesmith.errors import DefinitionError, ImagesmithError, InstanceLost, NameTaken, SaveFailed, SourceImageNotFound
 
 # The lease ends this long after the build's last moment, so that it never ends a build.
 LEASE_MARGIN_S = 1800.0
@@ -97,14 +98,18 @@ class NimbusCloud(Cloud):
 
     def find_source_image(self, query: ImageQuery) -> SourceImage:
         """The image of that name, the user's own before the common one; or the newest that fits a pattern."""
-        found = self._stored(query.id or query.name, own_only=query.owner == "self")
+        if query.id.startswith("VMS/"):  # an image of ours, by its id
+            stored = self._store.head(query.id)
+            found = [stored] if stored else []
+        else:
+            found = self._stored(query.id or query.name, own_only=query.owner == "self")
         if not found:
             raise SourceImageNotFound(
                 f"{self.name}: image {query} not found in {self.settings.repository}; check source_image of "
                 f"{self.name} in the generator"
             )
         newest = max(found, key=lambda each: (each.modified, each.key))
-        return SourceImage(newest.name, newest.name, newest.modified)
+        return SourceImage(newest.key, newest.name, newest.modified)
 
     def _stored(self, name: str, *, own_only: bool) -> list[StoredObject]:
         if not set(name) & set("*?["):
@@ -118,19 +123,30 @@ class NimbusCloud(Cloud):
         for key in (self._store.own_key(name), self._store.common_key(name)):
             if (found := self._store.head(key)) is not None:
                 return self._image_resource(found)
+            if (folder := self._saving(key)) is not None:
+                return Resource(ResourceKind.IMAGE, key, name=name, tags=folder.save_tags(), state="saving")
         return None
+
+    def _saving(self, key: str) -> Folder | None:
+        """The launch whose instance is being saved as this image."""
+        return next((each for each in self._folders() if each.save_begun() == key and each.save_runs()), None)
 
     def launch(self, request: LaunchRequest, ledger: Ledger) -> str:
         """Launch with a lease that outlasts the build; adopts the workspace of an earlier try."""
         folder = Folder(self._home / request.name)
+        source = self._launchable(request.source_image_id)
         ledger.intend(ResourceKind.INSTANCE, request.name)
         number = folder.number() or self._recovered(folder)
+        if number and self._one(instance_id_of(request.name, number)).state is InstanceState.GONE:
+            raise InstanceLost(
+                f"{self.name}: instance {instance_id_of(request.name, number)} has ended; start the build again"
+            )
         if not number:
             folder.begin(request, cloud=self.name)
             number = self._client.create(
                 f"launch {request.source_image_id} as {request.name}",
                 folder.history,
-                source=request.source_image_id,
+                source=source,
                 minutes=folder.minutes(),
                 key=folder.public_key,
                 memory_mb=self._memory_mb(request.instance_type),
@@ -138,6 +154,16 @@ class NimbusCloud(Cloud):
         instance_id = instance_id_of(request.name, number)
         ledger.made(ResourceKind.INSTANCE, request.name, instance_id)
         return instance_id
+
+    def _launchable(self, source_image_id: str) -> str:
+        """The name by which the client finds the image: it takes the user's own before the common one."""
+        name = source_image_id.rpartition("/")[2]
+        if source_image_id == self._store.common_key(name) and self._store.head(self._store.own_key(name)) is not None:
+            raise DefinitionError(
+                f"{self.name}: an image of your own hides the common image {name}; rename or delete "
+                f"{self._store.own_key(name)}, or name another source_image of {self.name} in the generator"
+            )
+        return name
 
     def _recovered(self, folder: Folder) -> str:
         """The number of the workspace of a launch whose answer was lost, "" where there is none.
@@ -164,7 +190,8 @@ class NimbusCloud(Cloud):
             return self.settings.memory_mb
         if not instance_type.isdigit():
             raise DefinitionError(
-                f"{self.name}: instance_type {instance_type} is no number; on Nimbus it is the memory in MB, e.g. 2048"
+                f"{self.name}: {instance_type} is no instance type of Nimbus, where it is the memory in MB, e.g. 2048; "
+                f"check instance_type of {self.name} in the generator"
             )
         return int(instance_type)
 
@@ -189,9 +216,13 @@ class NimbusCloud(Cloud):
         workspace = workspace_in(output.out)
         if not workspace.state:
             raise failed(self.name, tried, output.trouble or f"exit code {output.code} and no state")
-        return workspace.instance(instance_id)
+        instance = workspace.instance(instance_id)
+        if instance.state is InstanceState.FAILED:  # the reason is told in the list of all only
+            listed = self._all_workspaces().get(parts_of(instance_id)[1], workspace)
+            instance = replace(workspace, problem=listed.problem).instance(instance_id)
+        return instance
 
-    def _all_workspaces(self) -> Mapping[str, Any]:
+    def _all_workspaces(self) -> Mapping[str, Workspace]:
         with self._client.history_of("0") as history:
             output = self._client.ask("list all instances", history, "--status")
         if output.trouble or output.code:
@@ -213,8 +244,9 @@ class NimbusCloud(Cloud):
         folder = Folder(self._home / name)
         key = (self._store.common_key if request.public else self._store.own_key)(request.name)
         ledger.intend(ResourceKind.IMAGE, request.name)
-        if folder.save_begun() != key:
-            if self._store.head(key) is not None and not request.retried:
+        if folder.save_begun() != key or folder.save_tags().get(TAG_BUILD) != request.build_id:
+            taken = self._store.head(key) is not None or self._saving(key) is not None
+            if taken and not request.retried:
                 raise NameTaken(
                     f"{self.name}: save {request.instance_id} as {request.name}: {key} is there already; choose "
                     f"another image_name of {self.name} in the generator; nothing is overwritten"
@@ -225,7 +257,7 @@ class NimbusCloud(Cloud):
                     "start the build again"
                 )
             folder.prepare(self.settings.factory, number)
-            folder.begin_save(self._client, request, key=key)
+            folder.begin_save(self._client, request, key=key, cloud=self.name)
         ledger.made(ResourceKind.IMAGE, request.name, key)
         return key
 
@@ -247,18 +279,25 @@ class NimbusCloud(Cloud):
             return Image(key, ImageState.FAILED, name=name, reason=trouble)
         if folder.save_runs():
             return Image(key, ImageState.PENDING, name=name)
+        if SAVED in said and stored is None:
+            return Image(key, ImageState.GONE, name=name, reason="somebody deleted it")
         reason = "the cloud client ended without saying that the image was saved"
         return Image(key, ImageState.FAILED, name=name, reason=reason)
 
     def finish_image(self, image_id: str, *, tags: Mapping[str, str], public: bool) -> None:
-        """A common image can be launched by others only with this permission; tags have no place here."""
+        """A common image can be launched by others only with this permission; tags are kept beside the save."""
+        if self._store.head(image_id) is None:
+            raise SaveFailed(f"{self.name}: image {image_id} is gone; somebody deleted it; start the build again")
+        for folder in self._folders():
+            if folder.save_begun() == image_id:
+                folder.add_tags(tags)
         if public:
             self._store.make_public(image_id)
 
     def find_resources(self, build_id: str | None = None) -> list[Resource]:
         """What launches of this machine have made and what is still there."""
         own = {each.key: each for each in self._store.list(self._store.own)}
-        folders = [each for each in self._folders() if build_id in (None, each.build_id())]
+        folders = list(self._folders())
         workspaces = self._all_workspaces() if folders else {}
         found = []
         for folder in folders:
@@ -270,7 +309,7 @@ class NimbusCloud(Cloud):
             key = folder.save_begun()
             if key and (stored := own.get(key) or self._store.head(key)) is not None:
                 found.append(self._image_resource(stored))
-        return found
+        return [each for each in found if build_id in (None, each.build_id)]
 
     def delete(self, resources: Iterable[Resource]) -> list[Resource]:
         """End what can end now; an instance that is being saved by us is ended with its save."""
@@ -297,14 +336,14 @@ class NimbusCloud(Cloud):
         with self._client.history_of(number) as history:
             output = self._client.ask(tried, history, "--terminate", "--handle", HANDLE)
         if output.trouble and not is_gone(output.trouble):
-            raise failed(self.name, tried, output.trouble)
+            raise failed(self.name, tried, output.trouble, unclear=True)
 
     def _folders(self) -> Iterator[Folder]:
         for path in sorted(self._home.glob("*/launch.json")):
             yield Folder(path.parent)
 
     def _image_resource(self, stored: StoredObject) -> Resource:
-        tags = next((each.tags() for each in self._folders() if each.save_begun() == stored.key), {})
+        tags = next((each.save_tags() for each in self._folders() if each.save_begun() == stored.key), {})
         return Resource(ResourceKind.IMAGE, stored.key, name=stored.name, tags=tags, created=stored.modified)
 
 
@@ -363,13 +402,10 @@ class Folder:
         """The launch's tags."""
         return dict(_read(self.path / "launch.json").get("tags", {}))
 
-    def build_id(self) -> str:
-        """The build that launched."""
-        return self.tags().get(TAG_BUILD, "")
-
-    def begin_save(self, client: CloudClient, request: SaveRequest, *, key: str) -> None:
+    def begin_save(self, client: CloudClient, request: SaveRequest, *, key: str, cloud: str) -> None:
         """Start the save in a process of its own."""
-        document = {"key": key, "host": socket.gethostname(), "pid": 0}
+        tags = {**request.tags, TAG_BUILD: request.build_id, TAG_CLOUD: cloud}
+        document = {"key": key, "tags": tags, "host": socket.gethostname(), "pid": 0}
         _write(self.path / "save.json", document)
         streams = {"out": self.path / "save.out", "err": self.path / "save.err"}
         pid = client.begin_save(self.history, newname=request.name, common=request.public, **streams)
@@ -378,6 +414,15 @@ class Folder:
     def save_begun(self) -> str:
         """The key of the image whose save was begun, "" for none."""
         return str(_read(self.path / "save.json").get("key", ""))
+
+    def save_tags(self) -> dict[str, str]:
+        """The image's tags."""
+        return dict(_read(self.path / "save.json").get("tags", {}))
+
+    def add_tags(self, tags: Mapping[str, str]) -> None:
+        """More tags of the image."""
+        document = _read(self.path / "save.json")
+        _write(self.path / "save.json", {**document, "tags": {**self.save_tags(), **tags}})
 
     def save_said(self) -> str:
         """What the client has said so far on its stream for errors, where it also tells of success."""

@@ -193,11 +193,13 @@ class Workspace:
     state: str = ""
     minutes: int = 0
     started: float = 0.0
+    problem: str = ""
 
     def instance(self, instance_id: str) -> Instance:
         """The same in our words; one that runs but for which no address is told yet is pending."""
         state = _STATES.get(self.state, InstanceState.PENDING)
-        reason = f"its state is {self.state}" if state in (InstanceState.FAILED, InstanceState.GONE) else ""
+        ended = state in (InstanceState.FAILED, InstanceState.GONE)
+        reason = f"its state is {self.state}" + (f": {self.problem}" if self.problem else "") if ended else ""
         return Instance(instance_id, state, address=self.address, reason=reason)
 
 
@@ -222,6 +224,7 @@ def workspaces_in(output: str) -> dict[str, Workspace]:
                 state=state[1] if state else "",
                 minutes=int(minutes[1]) if minutes else 0,
                 started=_moment(part),
+                problem=problem[1].strip() if (problem := re.search(r"\*\* PROBLEM:(.*)", part)) else "",
             )
     return found
 
