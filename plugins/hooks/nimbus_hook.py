@@ -9,6 +9,7 @@ from airflow.sdk.bases.hook import BaseHook
 
 from imagesmith.clouds.nimbus import NimbusCloud
 from imagesmith.clouds.nimbus_words import NimbusCredentials, NimbusSettings
+from imagesmith.errors import ImagesmithError
 
 
 class NimbusHook(BaseHook):
@@ -29,11 +30,18 @@ class NimbusHook(BaseHook):
         """A hook on an Airflow connection already fetched, so that a trigger can fetch it without blocking."""
         return cls(connection.conn_id, connection=connection)
 
-    def credentials(self) -> NimbusCredentials:
-        """What the connection holds."""
-        connection = self._connection or self.get_connection(self.cloud_name)
-        return NimbusCredentials.from_fields(connection.extra_dejson)
-
     def cloud(self, name: str = "", settings: Mapping[str, Any] | None = None) -> NimbusCloud:
-        """The driver of this cloud, by its settings in include/clouds.yaml."""
-        return NimbusCloud(name or self.cloud_name, NimbusSettings.from_mapping(settings or {}), self.credentials())
+        """The driver of this cloud, by include/clouds.yaml, and by the connection where that says nothing."""
+        connection = self._connection or self.get_connection(self.cloud_name)
+        told = {key: value for key, value in connection.extra_dejson.items() if value not in (None, "")}
+        given = {key: value for key, value in (settings or {}).items() if value is not None}
+        known = NimbusSettings.from_mapping({**told, **given})
+        known.check(name or self.cloud_name)
+        return NimbusCloud(name or self.cloud_name, known, NimbusCredentials.from_fields(connection.extra_dejson))
+
+    def test_connection(self) -> tuple[bool, str]:
+        """What Airflow's button shows: whom the cloud takes us for, or why it does not."""
+        try:
+            return True, self.cloud().identity()
+        except ImagesmithError as error:
+            return False, str(error)

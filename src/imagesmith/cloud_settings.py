@@ -238,11 +238,11 @@ class NimbusSettings(CloudSettings):
     """A Nimbus site, reached through its own cloud client."""
 
     type: str = "nimbus"
-    factory: Annotated[str, AfterValidator(_host_and_port)]
-    repository: Annotated[str, AfterValidator(_host_and_port)]
-    factory_identity: Annotated[str, AfterValidator(_slash_dn)]
+    factory: Annotated[str, AfterValidator(_host_and_port)] | None = None
+    repository: Annotated[str, AfterValidator(_host_and_port)] | None = None
+    factory_identity: Annotated[str, AfterValidator(_slash_dn)] | None = None
     hypervisor: Line = "xen"
-    cloud_client: Line
+    cloud_client: Line | None = None
     memory_mb: int = 1024
     cores: int = 1
     repository_https: bool = False

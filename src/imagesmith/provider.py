@@ -71,6 +71,10 @@ NIMBUS_CONNECTION: dict[str, Any] = {
         "canonical_id": _text("Canonical ID", "The user's, as the repository knows it"),
         "access_key": _text("Access key", "The repository's"),
         "secret_key": _text("Secret key", "The repository's", secret=True),
+        "factory": _text("Factory", "Where there is none in include/clouds.yaml: host:8443"),
+        "repository": _text("Repository", "Where there is none in include/clouds.yaml: host:8888"),
+        "factory_identity": _text("Factory identity", "Where there is none in include/clouds.yaml: /O=…/CN=…"),
+        "cloud_client": _text("Cloud client", "Its directory, where there is none in include/clouds.yaml"),
     },
 }
 

@@ -55,6 +55,15 @@ class NimbusSettings:
         known = {each.name for each in fields(cls)}
         return cls(**{key: value for key, value in settings.items() if key in known and value is not None})
 
+    def check(self, cloud: str) -> None:
+        """Raises SetupError naming what is missing."""
+        needed = ("factory", "repository", "factory_identity", "cloud_client")
+        if missing := [name for name in needed if not getattr(self, name)]:
+            raise SetupError(
+                f"{cloud}: {', '.join(missing)} missing; write it into {cloud} of include/clouds.yaml, or into the "
+                "Airflow connection"
+            )
+
 
 @dataclass(frozen=True)
 class NimbusCredentials:

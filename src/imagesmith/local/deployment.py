@@ -7,6 +7,7 @@ import os
 import socket
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,7 @@ _HEALTH_LIMIT_S = 180.0
 _DATABASE_VARIABLE = "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"
 # The cloud of include/clouds.yaml whose password is stored nowhere.
 _ASKS = "openstack-hotel"
+NIMBUS_SITES = ("nimbus-hotel-xen", "nimbus-hotel-kvm")
 
 Say = Callable[[str], None]
 
@@ -150,8 +152,25 @@ def _sandbox_connections(database: str) -> dict[str, str]:
             "password": "" if name == _ASKS else sites.PASSWORD,
             "extra": {"auth_url": facts.auth_url(config.endpoint()), "project": sites.PROJECT, "region": sites.REGION},
         }
+    connections |= _nimbus_connections(config.endpoint())
     known = _known_connections(database)
     return {name: json.dumps(each) for name, each in connections.items() if name not in known}
+
+
+def _nimbus_connections(endpoint: str) -> dict[str, dict[str, Any]]:
+    """As the first user of each of the sandbox's Nimbus sites."""
+    with urllib.request.urlopen(f"{endpoint}/_sandbox/list", timeout=30) as answer:
+        accounts = json.load(answer)["accounts"]
+    connections = {}
+    for name in NIMBUS_SITES:
+        told = accounts[name]
+        user = told["users"][0]
+        extra = {key: told[key] for key in ("factory", "repository", "factory_identity")}
+        extra["cloud_client"] = str(Path(told["cloud_client"]).parents[1])
+        extra |= {key: user[key] for key in ("canonical_id", "access_key", "secret_key")}
+        extra |= {key: Path(user[key]).read_text() for key in ("certificate", "private_key")}
+        connections[name] = {"conn_type": "imagesmith_nimbus", "extra": extra}
+    return connections
 
 
 def _answers(url: str) -> bool:
