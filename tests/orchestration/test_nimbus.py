@@ -1,0 +1,93 @@
+"""Whole builds on the two Nimbus sites: what they leave there, and how they end when a site gives trouble."""
+
+from __future__ import annotations
+
+import pytest
+
+from .nimbus_sites import KVM, XEN, NimbusSites
+
+
+@pytest.fixture
+def nimbus(deployment) -> NimbusSites:
+    return NimbusSites(deployment)
+
+
+def test_one_build_on_both_sites(deployment, nimbus):
+    nimbus.generator(XEN, KVM)
+    run = deployment.run()
+    build = deployment.build(run)
+    assert (run.state, build.state) == ("success", "successful"), build.error
+    for site in (XEN, KVM):
+        assert nimbus.images(site) == [f"tools-{build.build_id}"]
+        assert nimbus.workspaces(site) == []
+        assert deployment.target(run, site).output_tail == "hello\n"
+
+
+def _fails(deployment, nimbus, *words: str, site: str = KVM) -> str:
+    """What the target says of its failure; nothing runs and no image is left."""
+    run = deployment.run()
+    target = deployment.target(run, site)
+    assert (run.state, target.state) == ("failed", "failed"), target.error
+    assert nimbus.workspaces(site) == []
+    assert nimbus.images(site) == []
+    for word in words:
+        assert word in target.error, target.error
+    return target.error
+
+
+def test_a_failed_save_that_exits_0(deployment, nimbus):
+    nimbus.generator(KVM)
+    nimbus.plan(KVM, "save", "corrupt", text="no space left in the repository")
+    _fails(deployment, nimbus, "no space left in the repository")
+
+
+def test_a_save_that_prints_nothing(deployment, nimbus):
+    nimbus.generator(KVM)
+    nimbus.plan(KVM, "save", "silent")
+    _fails(deployment, nimbus, "ended without saying that the image was saved")
+
+
+def test_a_client_that_dies_before_it_tells_of_the_workspace(deployment, nimbus):
+    nimbus.generator(KVM)
+    nimbus.plan(KVM, "run", "crash_after")
+    run = deployment.run()
+    assert run.state == "success", deployment.target(run, KVM).error
+    assert nimbus.workspaces(KVM) == []
+    assert len(nimbus.images(KVM)) == 1
+
+
+def test_a_lease_that_ends_while_the_script_runs(deployment, nimbus):
+    nimbus.settings(KVM, minute_s=0.05)
+    nimbus.generator(KVM, script="#!/bin/sh\n# sandbox: take 600\n", time_limits={"customize": "60s"})
+    _fails(deployment, nimbus)
+
+
+def test_a_public_image_that_another_user_may_not_read(deployment, nimbus):
+    nimbus.generator(KVM)
+    nimbus.connection(KVM, user=1, secret_key="wrong")
+    _fails(deployment, nimbus, f"check the Airflow connection {KVM}")
+
+
+def test_a_workspace_that_never_runs(deployment, nimbus):
+    nimbus.generator(XEN)
+    nimbus.plan(XEN, "run", "corrupt", text="the node has no such bridge")
+    _fails(deployment, nimbus, "the node has no such bridge", site=XEN)
+
+
+def test_an_existing_name_is_an_error_before_anything_starts(deployment, nimbus):
+    nimbus.generator(KVM)
+    assert deployment.run().state == "success"
+    name = nimbus.images(KVM)[0]
+    deployment.generator(clouds={KVM: {"source_image": "simulated-1", "ssh_username": "root", "image_name": name}})
+    run = deployment.run()
+    assert run.state == "failed"
+    assert f"an image named {name} is there already" in deployment.target(run, KVM).error
+    assert nimbus.images(KVM) == [name]
+
+
+def test_a_public_image_is_common_and_for_everybody(deployment, nimbus):
+    entry = {"source_image": "simulated-1", "ssh_username": "root", "instance_type": "512", "public": True}
+    deployment.generator(clouds={KVM: entry})
+    assert deployment.run().state == "success"
+    [image] = [each for each in nimbus.shown(KVM)["images"] if "simulated" not in each["id"]]
+    assert image["id"].startswith("VMS/common/") and image["public"]
