@@ -60,6 +60,8 @@ class Site(ABC):
         {ResourceKind.INSTANCE, ResourceKind.KEY_PAIR, ResourceKind.SECURITY_GROUP, ResourceKind.VOLUME}
     )
     kinds_of_an_image = frozenset({ResourceKind.IMAGE, ResourceKind.SNAPSHOT})
+    # What a booted machine has printed on its console.
+    console_words = "SSH HOST KEY"
     # Whether the cloud itself can say of a deleted instance that it was there.
     remembers_the_ended = True
 
