@@ -70,6 +70,7 @@ class RealOpenStackSite(Site):
     unknown_instance = "0f0f0f0f-f349-420f-b77c-5485306fdc25"
     kinds_of_a_launch = frozenset({ResourceKind.INSTANCE, ResourceKind.KEY_PAIR, ResourceKind.SECURITY_GROUP})
     kinds_of_an_image = frozenset({ResourceKind.IMAGE})
+    console_words = "login:"
     remembers_the_ended = False
 
     def __init__(self, real: RealOpenStack, *, image: str, flavor: str) -> None:

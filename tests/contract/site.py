@@ -62,6 +62,8 @@ class Site(ABC):
     kinds_of_an_image = frozenset({ResourceKind.IMAGE, ResourceKind.SNAPSHOT})
     # Clouds on which nothing but a save stops an instance, and where that ends it; the save is a process of its own.
     only_a_save_stops = False
+    # What a booted machine has printed on its console.
+    console_words = "SSH HOST KEY"
     # Whether the cloud itself can say of a deleted instance that it was there.
     remembers_the_ended = True
 

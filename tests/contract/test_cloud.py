@@ -436,7 +436,7 @@ def test_an_unknown_instance_type_is_the_authors_mistake(site):
 def test_a_whole_life_on_a_real_machine(vm_site):
     build = vm_site.fresh("build")
     instance_id = vm_site.running(build_id=build)
-    vm_site.until_console(instance_id, "SSH HOST KEY")
+    vm_site.until_console(instance_id, vm_site.console_words)
     vm_site.cloud().stop(instance_id)
     vm_site.until_instance(instance_id, InstanceState.STOPPED)
     image_id = vm_site.cloud().save(vm_site.save_request(instance_id, build_id=build), vm_site.ledger)

@@ -41,8 +41,15 @@ class Maker:
     def __init__(self, catalog: Catalog) -> None:
         self.catalog = catalog
 
-    def begin(self, run_id: str, *, dag_id: str = "dstat", optional: tuple[str, ...] = ()) -> str:
-        """The id of a new build on two clouds."""
+    def begin(
+        self,
+        run_id: str,
+        *,
+        dag_id: str = "dstat",
+        optional: tuple[str, ...] = (),
+        clouds: tuple[str, ...] = ("here", "there"),
+    ) -> str:
+        """The id of a new build."""
         build_id = f"20260101-000000-{len(self.catalog.builds()):06d}"
         self.catalog.begin_build(
             build_id=build_id,
@@ -56,8 +63,7 @@ class Maker:
             plan={},
             deadline=datetime.now(UTC) + timedelta(hours=1),
             targets=[
-                NewTarget(cloud, required=cloud not in optional, image_name=f"{dag_id}-{build_id}")
-                for cloud in ("here", "there")
+                NewTarget(cloud, required=cloud not in optional, image_name=f"{dag_id}-{build_id}") for cloud in clouds
             ],
         )
         return build_id
@@ -458,6 +464,14 @@ def test_demo_shows_each_image_with_its_parent_and_how_to_look_inside(maker: Mak
     shown = "\n".join(demo.images_shown("dstat", "r1"))
     for words in ("image-here", "image-there", "parent image  base-1", "--image-id image-here", "dstat --version"):
         assert words in shown
+
+
+def test_demo_shows_how_to_look_into_an_image_on_openstack(maker: Maker) -> None:
+    build_id = maker.begin("r1", clouds=("openstack-sierra",))
+    maker.succeed(build_id, "openstack-sierra")
+    shown = "\n".join(demo.images_shown("dstat", "r1"))
+    assert "any OpenStack client" in shown and "grep -A1 ^openstack-sierra" in shown
+    assert "aws" not in shown
 
 
 # plan

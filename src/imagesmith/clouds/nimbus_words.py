@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 from xml.sax.saxutils import escape
 
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     NoEncryption,
@@ -101,6 +102,11 @@ def pkcs1(cloud: str, private_key: str) -> str:
     """The key as PKCS#1 PEM, the one form the client can read; raises CredentialsRefused for what is no such key."""
     try:
         key = load_pem_private_key(private_key.encode(), password=None)
+        if not isinstance(key, RSAPrivateKey):
+            raise CredentialsRefused(
+                f"{cloud}: the private key is none of RSA, the one kind the cloud client reads; "
+                f"check the Airflow connection {cloud}"
+            )
         return key.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption()).decode()
     except TypeError as error:
         raise CredentialsRefused(

@@ -72,17 +72,32 @@ def images_shown(dag_id: str, run_id: str) -> list[str]:
 
 
 def _image_shown(image: ImageRecord) -> list[str]:
+    from imagesmith.sandbox.openstack.sites import SITES
+
     return [
         f"new image     {image.image_id}  {image.name}  on {image.cloud}",
         f"parent image  {image.source_image_id}",
         f"made by       generator {image.generator}, version {image.version}, build {image.build_id}",
+        *(_with_openstack(image) if image.cloud in SITES else _with_ec2(image)),
+    ]
+
+
+def _with_ec2(image: ImageRecord) -> list[str]:
+    return [
         "look inside   boot it with any EC2 client; for Amazon's own (apt-get install awscli):",
-        '                eval "$(.venv/bin/imagesmith sandbox status | grep ^export)"',
+        '                eval "$(.venv/bin/imagesmith sandbox status | grep ^export.AWS)"',
         "                aws ec2 create-key-pair --key-name look --query KeyMaterial --output text > look.pem",
         "                chmod 600 look.pem",
         f"                aws ec2 run-instances --image-id {image.image_id} --instance-type t3.small --key-name look",
         "                aws ec2 describe-instances --query 'Reservations[].Instances[].PublicIpAddress'",
         "                ssh -i look.pem admin@ADDRESS dstat --version",
+    ]
+
+
+def _with_openstack(image: ImageRecord) -> list[str]:
+    return [
+        "look inside   boot it with any OpenStack client, in a group that opens port 22, give it a floating IP; what",
+        f"              the client needs to know: .venv/bin/imagesmith sandbox status | grep -A1 ^{image.cloud}",
     ]
 
 
