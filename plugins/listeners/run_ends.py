@@ -51,5 +51,5 @@ def _take_back_unused(dag_id: str, run_id: str, sealed: Mapping[str, str]) -> No
         if this_deployment().catalog.find_build(dag_id, run_id) is None:
             for cloud, value in sealed.items():
                 AirflowDesk().revoke(dag_id, cloud, value)
-    except Exception:
+    except Exception:  # the thread's last line of defence: it ends here, and the credential ends by itself
         log.exception("the credentials of run %s of %s, which has no build, end by themselves", run_id, dag_id)

@@ -134,7 +134,7 @@ class RealOpenStackSite(Site):
         return "No valid host"
 
     @property
-    def strangers(self) -> ImageQuery:  # type: ignore[override]
+    def strangers(self) -> ImageQuery:
         """Of another project, shared with ours, so that it is in our lists."""
         admin, name = self._real.admin, self.fresh("strangers")
         image = admin.image.create_image(

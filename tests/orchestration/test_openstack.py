@@ -55,6 +55,35 @@ def test_an_image_bears_the_builds_properties(deployment, openstack):
     assert said["imagesmith_source_image"] == deployment.target(run, SIERRA).source_image_id
 
 
+def _on_a_volume(deployment, openstack, *, disk_gib: int, **keys):
+    entry = {"source_image": "simulated-1", "ssh_username": "admin", "instance_type": "m1.small"}
+    deployment.generator(clouds={SIERRA: {**entry, "disk_gib": disk_gib}}, **keys)
+    return deployment.run()
+
+
+def test_a_server_on_a_volume_of_its_size_leaves_an_image_with_its_volume_snapshot(deployment, openstack):
+    run = _on_a_volume(deployment, openstack, disk_gib=12)
+    assert run.state == "success", deployment.target(run, SIERRA).error
+    shown = openstack.shown(SIERRA)
+    assert [each["size_gib"] for each in shown["volume_snapshots"]] == [12]
+    assert openstack.images(SIERRA) == [f"tools-{deployment.build(run).build_id}"]
+    assert openstack.left(SIERRA) == {}
+
+
+def test_a_failed_build_on_a_volume_leaves_neither_volume_nor_snapshot(deployment, openstack):
+    run = _on_a_volume(deployment, openstack, disk_gib=12, script="#!/bin/sh\n# sandbox: exit 3\n")
+    assert run.state == "failed"
+    assert openstack.left(SIERRA) == {}
+    assert openstack.shown(SIERRA)["volume_snapshots"] == []
+
+
+def test_a_volume_too_small_for_the_image_names_the_key(deployment, openstack):
+    run = _on_a_volume(deployment, openstack, disk_gib=1)
+    assert run.state == "failed"
+    assert f"check disk_gib of {SIERRA} in the generator" in deployment.target(run, SIERRA).error
+    assert openstack.left(SIERRA) == {}
+
+
 @pytest.mark.parametrize("late", ["image_late_s", "task_late_s"])
 def test_the_server_lives_until_image_and_task_state_are_through(deployment, openstack, late):
     """Deleted while Nova still works on it, it would take the image along: the door does as Nova does."""

@@ -68,5 +68,9 @@ class Rest:
 
     def await_end(self, dag_id: str, run_id: str) -> str:
         """The run's last state."""
-        ended = lambda: (state := self.state(dag_id, run_id)) in ("success", "failed") and state  # noqa: E731
+
+        def ended() -> str:
+            state = self.state(dag_id, run_id)
+            return state if state in ("success", "failed") else ""
+
         return str(until(ended, f"{run_id} of {dag_id} ends"))

@@ -100,10 +100,12 @@ class NovaGuest(Guest):
 
     def address(self) -> str:
         if self.floating_ip is None:
-            find_port = lambda: next(iter(self.neutron.ports(device_id=self.server.id)), None)  # noqa: E731
-            port = until(find_port, f"a port of {self.name}")
+            port = until(self._port, f"a port of {self.name}")
             self.floating_ip = self.neutron.create_ip(floating_network_id=self.outer, port_id=port.id)
         return str(self.floating_ip.floating_ip_address)
+
+    def _port(self) -> Any:
+        return next(iter(self.neutron.ports(device_id=self.server.id)), None)
 
     def end(self) -> None:
         self.nova.delete_server(self.server)

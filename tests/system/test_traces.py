@@ -61,9 +61,13 @@ def test_a_planted_secret_is_found_in_a_table(tmp_path):
 
 @pytest.mark.parametrize("road", ["command line", "environment"])
 def test_a_planted_secret_is_found_in_a_process(road):
-    argv = [sys.executable, "-c", "input()", *([SECRET] if road == "command line" else [])]
-    child = subprocess.Popen(argv, stdin=subprocess.PIPE, env={"SOME": SECRET if road == "environment" else ""})
+    program = "print('ready', flush=True); input()"  # a process that has just begun shows no command line yet
+    argv = [sys.executable, "-c", program, *([SECRET] if road == "command line" else [])]
+    environment = {"SOME": SECRET if road == "environment" else ""}
+    child = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment)
+    assert child.stdout
     try:
+        assert child.stdout.readline() == b"ready\n"
         found = traces(SECRET, processes().items())
     finally:
         child.communicate(b"\n")

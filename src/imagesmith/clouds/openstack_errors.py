@@ -38,7 +38,7 @@ TO_PUBLISH = Meaning(CloudError, "only the cloud's administrators may publish im
 
 # What Nova's 400 is about, by its words; the first that fits counts.
 _LAUNCH_WORDS: tuple[tuple[str, Meaning], ...] = (
-    (r"disk is too small|too small for|minimum disk|smaller than the minimum", DISK),
+    (r"disk is too small|too small for|minimum disk|smaller than the (minimum|image)", DISK),
     (r"flavor|memory is too small", TYPE),
     (r"image", SOURCE),
     (r"network|port|fixed ip", NETWORK),

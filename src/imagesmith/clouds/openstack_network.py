@@ -212,7 +212,8 @@ class NovaNetwork(Network):
         own = [each for each in found if str(each["id"]) in request.known_ids]
         if not own:
             ledger.intend(ResourceKind.FLOATING_IP, request.name)
-            made = self._api.post(tried, "/os-floating-ips", {"pool": self._settings.floating_ip_network})
+            pool = {"pool": self._settings.floating_ip_network}
+            made = self._api.post(tried, "/os-floating-ips", pool, special={404: NETWORK})
             own = [made.document["floating_ip"]]
             ledger.made(ResourceKind.FLOATING_IP, request.name, str(own[0]["id"]))
         body = {"addFloatingIp": {"address": own[0]["ip"]}}
