@@ -42,25 +42,30 @@ def generator_dag(generator: Generator, clouds: Mapping[str, CloudSettings]) -> 
         catchup=False,
         max_active_runs=64,
         params={name: Param(**schema) for name, schema in params_schema(generator, clouds).items()},
-        default_args={"owner": "imagesmith"},
+        # Later tasks first: what holds a machine is brought to its end before the next begins.
+        default_args={"owner": "imagesmith", "weight_rule": "upstream"},
         tags=["imagesmith", *generator.clouds],
         is_paused_upon_creation=False,
     ) as dag:
         begin = Begin(task_id="begin", generator=generator.name)
         publish = Publish(task_id="publish")
         for cloud in generator.clouds:
-            terminate = _target_group(begin, generator, cloud)
+            terminate = _target_group(begin, generator, cloud, pool=clouds[cloud].pool)
             terminate >> publish
         # A teardown, too: only such tasks still run in a run marked failed by hand, and this one fails it for good.
         publish.as_teardown(setups=begin, on_failure_fail_dagrun=True)
     return dag
 
 
-def _target_group(begin: Begin, generator: Generator, cloud: str) -> Terminate:
+def _target_group(begin: Begin, generator: Generator, cloud: str, *, pool: str | None) -> Terminate:
+    def options(limit: str) -> dict[str, Any]:
+        return {"cloud": cloud, **({"pool": pool} if pool else {}), **_limit(generator, cloud, limit)}
+
     with TaskGroup(group_id=cloud, tooltip=f"{generator.name} on {cloud}"):
-        launch = LaunchVM(task_id="launch_vm", cloud=cloud, **_limit(generator, cloud, "launch"))
-        customize = SSHCustomize(task_id="customize", cloud=cloud, **_limit(generator, cloud, "customize"))
-        snapshot = SnapshotImage(task_id="snapshot_image", cloud=cloud, **_limit(generator, cloud, "save"))
+        launch = LaunchVM(task_id="launch_vm", **options("launch"))
+        customize = SSHCustomize(task_id="customize", **options("customize"))
+        snapshot = SnapshotImage(task_id="snapshot_image", **options("save"))
+        # Out of the pool: nothing that is made waits for a slot to be removed.
         terminate = Terminate(task_id="terminate", cloud=cloud, **_limit(generator, cloud, "terminate"))
         begin >> launch >> customize >> snapshot >> terminate
         # `begin` as a setup makes this run even when the launch itself failed half way.

@@ -15,7 +15,9 @@ from airflow.plugins_manager import AirflowPlugin
 # What tasks use. The api-server and the dag-processor run none.
 TASK_MODULES = (
     "hooks.ec2_hook",
+    "hooks.nimbus_hook",
     "hooks.opening",
+    "hooks.openstack_hook",
     "operators.begin",
     "operators.launch_vm",
     "operators.publish",
@@ -23,8 +25,8 @@ TASK_MODULES = (
     "operators.ssh_customize",
     "operators.terminate",
 )
-# What Airflow's workers load for their first task; loaded before they are forked, its 18 MiB are there once.
-WORKER_MODULES = ("airflow.sdk.execution_time.supervisor",)
+# What Airflow's workers, and tasks on OpenStack, load first; loaded before they are forked, its 29 MiB are there once.
+WORKER_MODULES = ("airflow.sdk.execution_time.supervisor", "openstack")
 RUNS_TASKS = ("scheduler", "triggerer", "celery")
 # The components that answer no requests; whatever else loads this plugin may be an API server, however it is started.
 SERVES_NOTHING = (*RUNS_TASKS, "dag-processor")
@@ -47,7 +49,9 @@ def password_gate() -> list[dict[str, Any]]:
 
 def run_listeners() -> list[Any]:
     """What the scheduler tells of runs; the other components see none end."""
-    return [importlib.import_module("listeners.run_ends")] if COMPONENT == "scheduler" else []
+    if COMPONENT != "scheduler":
+        return []
+    return [importlib.import_module(name) for name in ("listeners.run_ends", "listeners.cloud_pools")]
 
 
 class ImagesmithPlugin(AirflowPlugin):

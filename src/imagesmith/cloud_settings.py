@@ -56,9 +56,13 @@ def _url(value: str) -> str:
 
 
 class CloudSettings(Section):
-    """What all types have, and the rules by which a generator's entry for such a cloud is checked."""
+    """What all types have, and the rules by which a generator's entry for such a cloud is checked.
+
+    `pool` is the Airflow pool its tasks take a slot of, the default one if empty.
+    """
 
     type: str
+    pool: Line | None = None
 
     needs_instance_type: ClassVar[bool] = True
     offered: ClassVar[bool] = True
@@ -86,8 +90,8 @@ class CloudSettings(Section):
         return False
 
     def driver_settings(self) -> dict[str, Any]:
-        """The settings as plain values for the driver, without the type."""
-        return self.model_dump(mode="json", exclude={"type"})
+        """The settings as plain values for the driver: without what is not its business."""
+        return self.model_dump(mode="json", exclude={"type", "pool"})
 
 
 class Ec2Settings(CloudSettings):

@@ -17,7 +17,7 @@ import requests
 from imagesmith.clouds.cumulus import Cumulus
 from imagesmith.clouds.nimbus import NimbusCloud
 from imagesmith.clouds.nimbus_words import NimbusCredentials, NimbusSettings
-from imagesmith.core import Cloud, ImageQuery, ResourceKind
+from imagesmith.core import Cloud, Image, ImageQuery, ImageState, ResourceKind
 
 from .site import Site
 
@@ -46,24 +46,18 @@ class NimbusSite(Site):
         super().__init__()
         self.name = name
         self._endpoint = endpoint
-        self._home = home
+        self.home = home
         self._control("reset", {})
         self._control("settings", {"boot_s": 0.05, "stop_s": 0.05, "image_s": 0.1, "propagate_s": 0.05})
         shown = self._shown()
-        user = shown["users"][0]
+        self._users = [_credentials(user) for user in shown["users"]]
+        self._credentials = self._users[0]
         self._settings = NimbusSettings(
             factory=shown["factory"],
             repository=shown["repository"],
             factory_identity=shown["factory_identity"],
             hypervisor=name.rpartition("-")[2],
             cloud_client=shown["cloud_client"],
-        )
-        self._credentials = NimbusCredentials(
-            certificate=Path(user["certificate"]).read_text(),
-            private_key=Path(user["private_key"]).read_text(),
-            canonical_id=user["canonical_id"],
-            access_key=user["access_key"],
-            secret_key=user["secret_key"],
         )
 
     def _control(self, path: str, wanted: dict[str, Any]) -> None:
@@ -73,16 +67,48 @@ class NimbusSite(Site):
         with urllib.request.urlopen(f"{self._endpoint}/_sandbox/list", timeout=10) as answer:
             return json.load(answer)["accounts"][self.name]
 
-    def cloud(self) -> Cloud:
-        return NimbusCloud(self.name, self._settings, self._credentials, home=self._home)
+    def cloud(self, *, home: Path | None = None, user: int = 0) -> NimbusCloud:
+        return NimbusCloud(self.name, self._settings, self._users[user], home=home or self.home)
 
     def stranger(self) -> Cloud:
         wrong = replace(self._credentials, secret_key="wrong")
-        return NimbusCloud(self.name, self._settings, wrong, home=self._home)
+        return NimbusCloud(self.name, self._settings, wrong, home=self.home)
 
     def losing(self, method: str) -> Cloud:
         self._control("settings", {"fault": {"action": ACTIONS[method], "kind": "crash_after"}})
         return self.cloud()
+
+    def settings(self, **changes: Any) -> None:
+        """Change how the site behaves."""
+        self._control("settings", changes)
+
+    def fault(self, action: str, kind: str, **more: Any) -> None:
+        """Let something go wrong."""
+        self.settings(fault={"action": action, "kind": kind, **more})
+
+    def planned(self) -> list[Any]:
+        """What is still to go wrong."""
+        answer = requests.post(f"{self._endpoint}/_sandbox/settings", json={"account": self.name}, timeout=10)
+        return list(answer.json()["faults"])
+
+    def workspaces(self) -> list[dict[str, Any]]:
+        """What runs there, as the service itself sees it."""
+        return list(self._shown()["workspaces"])
+
+    def workspace(self, number: str) -> dict[str, Any]:
+        """One of them."""
+        return next(each for each in self.workspaces() if each["id"] == number)
+
+    def image(self, image_id: str) -> Image:
+        """An image as the driver sees it now."""
+        return self.cloud().observe_images([image_id])[image_id]
+
+    def image_id(self) -> tuple[str, str]:
+        """A saved image, and the instance it was saved from."""
+        instance_id = self.running()
+        image_id = self.cloud().save(self.save_request(instance_id), self.ledger)
+        self.until_image(image_id, ImageState.AVAILABLE)
+        return image_id, instance_id
 
     def stopped(self, *, build_id: str = "") -> str:
         """Nimbus has no stopped instances: a save stops one itself."""
@@ -112,7 +138,17 @@ class NimbusSite(Site):
         return store.is_public(image_id)
 
     def close(self) -> None:
-        for written in self._home.rglob("save.json"):  # saves run on without their driver
+        for written in self.home.rglob("save.json"):  # saves run on without their driver
             with suppress(ProcessLookupError, PermissionError):
                 os.killpg(json.loads(written.read_text())["pid"], signal.SIGTERM)
         self._control("reset", {})
+
+
+def _credentials(user: dict[str, str]) -> NimbusCredentials:
+    return NimbusCredentials(
+        certificate=Path(user["certificate"]).read_text(),
+        private_key=Path(user["private_key"]).read_text(),
+        canonical_id=user["canonical_id"],
+        access_key=user["access_key"],
+        secret_key=user["secret_key"],
+    )

@@ -123,14 +123,15 @@ class Cumulus:
         if reply.status_code == 404 and missing_ok:
             return None
         if reply.status_code >= 400:
-            raise self._refused(tried, reply)
+            raise self._refused(tried, key, reply)
         return reply
 
-    def _refused(self, tried: str, reply: Any) -> ImagesmithError:
+    def _refused(self, tried: str, key: str, reply: Any) -> ImagesmithError:
         words = _message(reply.content) or f"HTTP status {reply.status_code}"
         told = f"{self.cloud}: {tried}: {words}"
         if reply.status_code in (401, 403):
-            return CredentialsRefused(f"{told}; check the Airflow connection {self.cloud}")
+            owner = "; and an image in common that is not public is its owner's alone" if key.startswith(COMMON) else ""
+            return CredentialsRefused(f"{told}; check the Airflow connection {self.cloud}{owner}")
         if reply.status_code in _BUSY:
             return CloudBusy(f"{told}; it is tried again")
         if reply.status_code == 404:

@@ -30,6 +30,7 @@ from imagesmith.clouds.nimbus_words import (
     EPR_FILE,
     HANDLE,
     SAVED,
+    SAVING_STATE,
     NimbusCredentials,
     NimbusSettings,
     Workspace,
@@ -66,6 +67,8 @@ LEAST_LEASE_S = 3600.0
 LENGTHS = 97
 # By how much the service's clock and ours may differ.
 CLOCKS_S = 300.0
+# What is remembered of a launch stays this long after its lease.
+KEPT_S = 86400.0
 
 
 class NimbusCloud(Cloud):
@@ -142,6 +145,7 @@ class NimbusCloud(Cloud):
                 f"{self.name}: instance {instance_id_of(request.name, number)} has ended; start the build again"
             )
         if not number:
+            self._forget_ended()
             folder.begin(request, cloud=self.name)
             number = self._client.create(
                 f"launch {request.source_image_id} as {request.name}",
@@ -244,45 +248,86 @@ class NimbusCloud(Cloud):
         folder = Folder(self._home / name)
         key = (self._store.common_key if request.public else self._store.own_key)(request.name)
         ledger.intend(ResourceKind.IMAGE, request.name)
-        if folder.save_begun() != key or folder.save_tags().get(TAG_BUILD) != request.build_id:
-            taken = self._store.head(key) is not None or self._saving(key) is not None
-            if taken and not request.retried:
+        if not self._adopted(folder, request, key):
+            if self._store.head(key) is not None or self._saving(key) is not None:
                 raise NameTaken(
                     f"{self.name}: save {request.instance_id} as {request.name}: {key} is there already; choose "
                     f"another image_name of {self.name} in the generator; nothing is overwritten"
-                )
-            if self._one(request.instance_id).state is not InstanceState.RUNNING:
-                raise InstanceLost(
-                    f"{self.name}: instance {request.instance_id} does not run any more, so it can't be saved; "
-                    "start the build again"
                 )
             folder.prepare(self.settings.factory, number)
             folder.begin_save(self._client, request, key=key, cloud=self.name)
         ledger.made(ResourceKind.IMAGE, request.name, key)
         return key
 
+    def _adopted(self, folder: Folder, request: SaveRequest, key: str) -> bool:
+        """Whether an earlier try has begun this save, as this machine remembers or the service shows it.
+
+        Raises InstanceLost when it has not, and the instance can't be saved any more.
+        """
+        remembered = folder.save_begun() == key and folder.save_tags().get(TAG_BUILD) == request.build_id
+        if remembered and (folder.save_ended() or folder.save_runs() or folder.is_watched_elsewhere()):
+            return True
+        state = self._one(request.instance_id).state
+        if state is InstanceState.RUNNING:
+            return False
+        if remembered:
+            return True
+        if request.retried and state in (InstanceState.PENDING, InstanceState.STOPPED):
+            folder.adopt_save(request, key=key, cloud=self.name)
+            return True
+        raise InstanceLost(
+            f"{self.name}: instance {request.instance_id} does not run any more, so it can't be saved; "
+            "start the build again"
+        )
+
     def observe_images(self, image_ids: Sequence[str]) -> dict[str, Image]:
-        """An image is there when the client has said so and the store shows the object."""
+        """An image is there when the client has said so and the store shows the object.
+
+        Where no client is left to say it, what has become of the workspace counts, and the object.
+        """
         return {key: self._image(key) for key in image_ids}
 
     def _image(self, key: str) -> Image:
         name = key.rpartition("/")[2]
         folder = next((each for each in self._folders() if each.save_begun() == key), None)
-        stored = self._store.head(key)
         if folder is None:
-            state = ImageState.AVAILABLE if stored else ImageState.GONE
-            return Image(key, state, name=name, reason="" if stored else "the store does not know it")
+            return self._image_of_nobody(key)
         said = folder.save_said()
+        stored = self._store.head(key)
         if SAVED in said and stored is not None and stored.etag:
             return Image(key, ImageState.AVAILABLE, name=name)
         if trouble := trouble_in(said):
             return Image(key, ImageState.FAILED, name=name, reason=trouble)
+        if folder.save_ended():
+            if SAVED in said:
+                return Image(key, ImageState.GONE, name=name, reason="somebody deleted it")
+            reason = "the cloud client ended without saying that the image was saved"
+            return Image(key, ImageState.FAILED, name=name, reason=reason)
         if folder.save_runs():
             return Image(key, ImageState.PENDING, name=name)
-        if SAVED in said and stored is None:
-            return Image(key, ImageState.GONE, name=name, reason="somebody deleted it")
-        reason = "the cloud client ended without saying that the image was saved"
-        return Image(key, ImageState.FAILED, name=name, reason=reason)
+        return self._image_by_workspace(key, folder)
+
+    def _image_of_nobody(self, key: str) -> Image:
+        """An image whose save this machine knows nothing of."""
+        saving = any(each.state == SAVING_STATE for each in self._all_workspaces().values())
+        if self._store.head(key) is not None:
+            return Image(key, ImageState.AVAILABLE, name=key.rpartition("/")[2])
+        state = ImageState.PENDING if saving else ImageState.GONE
+        return Image(key, state, name=key.rpartition("/")[2], reason="" if saving else "the store does not know it")
+
+    def _image_by_workspace(self, key: str, folder: Folder) -> Image:
+        """The client was killed, or runs on another machine: the service saves without it, but does not end there."""
+        instance = self._one(folder.save_of())
+        stored = self._store.head(key)
+        state, reason = ImageState.PENDING, ""
+        if instance.state in (InstanceState.STOPPED, InstanceState.GONE):
+            state = ImageState.AVAILABLE if stored is not None and stored.etag else ImageState.FAILED
+            reason = "" if stored else "the cloud client was ended, and the service has stored no image"
+        elif instance.state is InstanceState.FAILED:
+            state, reason = ImageState.FAILED, instance.reason
+        elif instance.state is InstanceState.RUNNING and not folder.is_watched_elsewhere():
+            state, reason = ImageState.FAILED, "the cloud client was ended before the service began to save"
+        return Image(key, state, name=key.rpartition("/")[2], reason=reason)
 
     def finish_image(self, image_id: str, *, tags: Mapping[str, str], public: bool) -> None:
         """A common image can be launched by others only with this permission; tags are kept beside the save."""
@@ -339,8 +384,14 @@ class NimbusCloud(Cloud):
             raise failed(self.name, tried, output.trouble, unclear=True)
 
     def _folders(self) -> Iterator[Folder]:
-        for path in sorted(self._home.glob("*/launch.json")):
-            yield Folder(path.parent)
+        for path in sorted(self._home.glob("*/")):
+            yield Folder(path)
+
+    def _forget_ended(self) -> None:
+        """Folders of launches whose leases ended long ago go."""
+        for folder in self._folders():
+            if folder.is_over():
+                shutil.rmtree(folder.path, ignore_errors=True)
 
     def _image_resource(self, stored: StoredObject) -> Resource:
         tags = next((each.save_tags() for each in self._folders() if each.save_begun() == stored.key), {})
@@ -398,18 +449,47 @@ class Folder:
         """When the launch was begun, in seconds since the epoch."""
         return float(_read(self.path / "launch.json").get("began", 0.0))
 
+    def is_over(self) -> bool:
+        """Whether nothing of it can be on the cloud but a finished image, which the catalog knows."""
+        written = max((each.stat().st_mtime for each in self.path.glob("*.json")), default=0.0)
+        return max(self.began() + self.minutes() * 60, written) + KEPT_S < time.time()
+
     def tags(self) -> dict[str, str]:
         """The launch's tags."""
         return dict(_read(self.path / "launch.json").get("tags", {}))
 
     def begin_save(self, client: CloudClient, request: SaveRequest, *, key: str, cloud: str) -> None:
         """Start the save in a process of its own."""
-        tags = {**request.tags, TAG_BUILD: request.build_id, TAG_CLOUD: cloud}
-        document = {"key": key, "tags": tags, "host": socket.gethostname(), "pid": 0}
+        document = {**_save_of(request, key=key, cloud=cloud), "host": socket.gethostname(), "began": time.time()}
+        (self.path / "save.ended").unlink(missing_ok=True)
         _write(self.path / "save.json", document)
-        streams = {"out": self.path / "save.out", "err": self.path / "save.err"}
-        pid = client.begin_save(self.history, newname=request.name, common=request.public, **streams)
+        pid = client.begin_save(
+            self.history,
+            newname=request.name,
+            common=request.public,
+            out=self.path / "save.out",
+            err=self.path / "save.err",
+            ended=self.path / "save.ended",
+        )
         _write(self.path / "save.json", {**document, "pid": pid})
+
+    def adopt_save(self, request: SaveRequest, *, key: str, cloud: str) -> None:
+        """Remember a save whose client this machine knows nothing of."""
+        _write(self.path / "save.json", _save_of(request, key=key, cloud=cloud))
+
+    def save_of(self) -> str:
+        """The id of the instance whose save was begun."""
+        return str(_read(self.path / "save.json").get("instance", ""))
+
+    def save_ended(self) -> bool:
+        """Whether the client came to an end by itself; one that was killed did not."""
+        return (self.path / "save.ended").exists()
+
+    def is_watched_elsewhere(self) -> bool:
+        """Whether the save was begun on another machine, a short while ago: its client may not have asked yet."""
+        document = _read(self.path / "save.json")
+        begun_s = time.time() - float(document.get("began", 0.0))
+        return document.get("host") != socket.gethostname() and begun_s < CREATE_LIMIT_S + CLOCKS_S
 
     def save_begun(self) -> str:
         """The key of the image whose save was begun, "" for none."""
@@ -440,6 +520,11 @@ class Folder:
         if self.save_runs():
             with suppress(ProcessLookupError):
                 os.killpg(int(_read(self.path / "save.json")["pid"]), signal.SIGTERM)
+
+
+def _save_of(request: SaveRequest, *, key: str, cloud: str) -> dict[str, Any]:
+    tags = {**request.tags, TAG_BUILD: request.build_id, TAG_CLOUD: cloud}
+    return {"key": key, "instance": request.instance_id, "tags": tags}
 
 
 def _read(path: Path) -> dict[str, Any]:

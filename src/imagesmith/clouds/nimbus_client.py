@@ -35,8 +35,12 @@ from imagesmith.errors import CloudBusy, SetupError
 CALL_LIMIT_S = 120.0
 CREATE_LIMIT_S = 180.0
 _PREFIX = "imagesmith-nimbus-"
-# Ends with the client, or with us, and takes the directory of secrets along; $1 is that directory.
-_KEEPER = 'secrets=$1; shift; trap "rm -rf \\"$secrets\\"" EXIT; trap "exit 143" TERM INT HUP; "$@" & wait $!'
+# Ends with the client, or with us, and takes the directory of secrets ($1) along; $2 is written only when the client
+# came to an end by itself.
+_KEEPER = """secrets=$1 ended=$2; shift 2
+trap 'rm -rf "$secrets"' EXIT; trap 'exit 143' TERM INT HUP
+"$@" & wait $!; echo $? >"$ended"
+"""
 
 
 @dataclass(frozen=True)
@@ -105,11 +109,14 @@ class CloudClient:
             "it is tried again"
         )
 
-    def begin_save(self, history: Path, *, newname: str, common: bool, out: Path, err: Path) -> int:
-        """Start a save that runs on without us; returns the process that keeps its secrets."""
+    def begin_save(self, history: Path, *, newname: str, common: bool, out: Path, err: Path, ended: Path) -> int:
+        """Start a save that runs on without us; returns the process that keeps its secrets.
+
+        `out` and `err` get what the client says, `ended` its exit code once it has come to an end by itself.
+        """
         secrets = self._make_secrets()
         arguments = ["--save", "--handle", HANDLE, "--newname", newname, *(["--common"] if common else [])]
-        argv = ["/bin/sh", "-c", _KEEPER, "sh", str(secrets), *self._argv(secrets, history, *arguments)]
+        argv = ["/bin/sh", "-c", _KEEPER, "sh", str(secrets), str(ended), *self._argv(secrets, history, *arguments)]
         with out.open("w") as out_stream, err.open("w") as err_stream:
             child = subprocess.Popen(
                 argv, stdin=subprocess.DEVNULL, stdout=out_stream, stderr=err_stream, start_new_session=True

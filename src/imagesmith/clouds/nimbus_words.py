@@ -185,13 +185,15 @@ def parts_of(instance_id: str) -> tuple[str, str]:
     return name, number
 
 
+# What the service calls a workspace that is being saved: its WSDL has no word for that.
+SAVING_STATE = "Propagated"
+
 _STATES: Mapping[str, InstanceState] = {
     "Unstaged": InstanceState.PENDING,
     "Unpropagated": InstanceState.PENDING,
     "Propagated": InstanceState.PENDING,
     "Running": InstanceState.RUNNING,
     "Paused": InstanceState.STOPPED,
-    "ReadyForTransport": InstanceState.STOPPING,
     "TransportReady": InstanceState.STOPPED,
     "StagedOut": InstanceState.STOPPED,
     "Corrupted": InstanceState.FAILED,

@@ -17,6 +17,7 @@ from starlette.routing import Route
 from imagesmith.sandbox.nimbus import faults, life, store
 from imagesmith.sandbox.nimbus.life import Order, Refused
 from imagesmith.sandbox.nimbus.sites import BUCKET, User
+from imagesmith.sandbox.nimbus.states import PROPAGATED, SAVING
 from imagesmith.sandbox.nimbus.things import Workspace
 
 if TYPE_CHECKING:
@@ -143,13 +144,18 @@ def _described(workspace: Workspace) -> dict[str, Any]:
         "key": workspace.id,
         "address": workspace.address,
         "hostname": workspace.hostname,
-        "state": workspace.state,
+        "state": _visible(workspace.state),
         "problem": workspace.problem,
         "minutes": workspace.minutes,
         "started_at": workspace.started_at,
         "shutdown_at": workspace.shutdown_at,
         "termination_at": workspace.termination_at,
     }
+
+
+def _visible(state: str) -> str:
+    """The WSDL has no word for a workspace that is being saved."""
+    return PROPAGATED if state == SAVING else state
 
 
 def _key_of(url: str) -> str:
