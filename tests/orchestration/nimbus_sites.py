@@ -8,6 +8,8 @@ from typing import Any
 
 import yaml
 
+from imagesmith.clouds.cumulus import Cumulus
+
 XEN, KVM = "nimbus-hotel-xen", "nimbus-hotel-kvm"
 QUICK = {"boot_s": 0.05, "script_s": 0.05, "stop_s": 0.02, "image_s": 0.05, "propagate_s": 0.02}
 
@@ -52,6 +54,14 @@ class NimbusSites:
     def plan(self, site: str, action: str, kind: str, **more: Any) -> None:
         """Let something go wrong."""
         self.settings(site, fault={"action": action, "kind": kind, **more})
+
+    def make_private(self, site: str, key: str) -> None:
+        """As one whose image was saved into common, and who has not let the others launch it."""
+        told = self.shown(site)
+        user = told["users"][0]
+        keys = {name: user[name] for name in ("canonical_id", "access_key", "secret_key")}
+        store = Cumulus(cloud=site, repository=told["repository"], **keys)
+        store._ask("PUT", key, sub_resource="acl", amz={"x-amz-acl": "private"})
 
     def shown(self, site: str) -> dict[str, Any]:
         """All that is on the site."""

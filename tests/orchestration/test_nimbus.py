@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import time
+from typing import Any
+
 import pytest
+
+from imagesmith import settings
+from imagesmith.clouds import nimbus_client
 
 from .nimbus_sites import KVM, XEN, NimbusSites
 
@@ -56,15 +63,66 @@ def test_a_client_that_dies_before_it_tells_of_the_workspace(deployment, nimbus)
     assert len(nimbus.images(KVM)) == 1
 
 
+@pytest.mark.parametrize("kind", ["hang_before", "hang_after"])
+def test_a_client_that_hangs_while_it_launches_is_ended_and_started_again(deployment, nimbus, monkeypatch, kind):
+    monkeypatch.setattr(nimbus_client, "CREATE_LIMIT_S", 4.0)
+    nimbus.generator(KVM)
+    nimbus.plan(KVM, "run", kind, seconds=600)
+    run = deployment.run()
+    assert run.state == "success", deployment.target(run, KVM).error
+    assert nimbus.workspaces(KVM) == []
+    assert len(nimbus.images(KVM)) == 1
+
+
+def test_a_client_that_always_hangs(deployment, nimbus, monkeypatch):
+    monkeypatch.setattr(nimbus_client, "CREATE_LIMIT_S", 2.0)
+    nimbus.generator(KVM, time_limits={"launch": "8s"})
+    nimbus.plan(KVM, "run", "hang_before", seconds=600, count=99)
+    _fails(deployment, nimbus, "the cloud client created nothing in 2 s and was ended", "the limit of 8s for launch")
+
+
+def test_a_save_that_hangs_is_ended_with_its_client(deployment, nimbus):
+    nimbus.generator(KVM, time_limits={"save": "6s"})
+    nimbus.plan(KVM, "save", "hang_before", seconds=600)
+    _fails(deployment, nimbus, "wait until image", "the limit of 6s for snapshot_image (time_limits.save)")
+    [written] = (settings.home() / "nimbus" / KVM).glob("*/save.json")
+    _until(lambda: not nimbus_client.is_running(json.loads(written.read_text())["pid"]))
+
+
+def _until(done: Any) -> None:
+    deadline = time.monotonic() + 20
+    while not done():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
 def test_a_lease_that_ends_while_the_script_runs(deployment, nimbus):
     nimbus.settings(KVM, minute_s=0.05)
     nimbus.generator(KVM, script="#!/bin/sh\n# sandbox: take 600\n", time_limits={"customize": "60s"})
-    _fails(deployment, nimbus)
+    _fails(deployment, nimbus, "its lease has ended or somebody ended it")
 
 
-def test_a_public_image_that_another_user_may_not_read(deployment, nimbus):
+@pytest.mark.parametrize("query", ["{name}", "{name}*"], ids=["by name", "by pattern"])
+def test_a_public_image_that_another_user_may_not_read(deployment, nimbus, query):
+    entry = {"source_image": "simulated-1", "ssh_username": "root", "instance_type": "512", "public": True}
+    deployment.generator("theirs", clouds={KVM: entry})
+    assert deployment.run("theirs").state == "success"
+    [name] = nimbus.images(KVM)
+    nimbus.make_private(KVM, f"VMS/common/{name}")
+    nimbus.connection(KVM, user=1)
+    entry["source_image"] = {"name": query.format(name=name)}
+    deployment.generator(clouds={KVM: entry})
+    run = deployment.run()
+    target = deployment.target(run, KVM)
+    assert (run.state, target.state) == ("failed", "failed")
+    assert "an image in common that is not public is its owner's alone" in target.error
+    assert nimbus.workspaces(KVM) == []
+    assert nimbus.images(KVM) == [name]
+
+
+def test_a_wrong_secret_key(deployment, nimbus):
     nimbus.generator(KVM)
-    nimbus.connection(KVM, user=1, secret_key="wrong")
+    nimbus.connection(KVM, secret_key="wrong")
     _fails(deployment, nimbus, f"check the Airflow connection {KVM}")
 
 
