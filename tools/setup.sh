@@ -62,6 +62,9 @@ want_sandbox() {
     need qemu-system-x86_64 qemu-system-x86
     need qemu-img qemu-utils
     need mmdebstrap mmdebstrap
+    need grub-mkimage grub-common
+    [ -e /usr/lib/grub/i386-pc/boot.img ] || missing="$missing grub-pc-bin"
+    [ -x /usr/sbin/sfdisk ] || need sfdisk fdisk
     [ -e /usr/share/keyrings/debian-archive-keyring.gpg ] || missing="$missing debian-archive-keyring"
 }
 

@@ -13,6 +13,9 @@ from typing import Any
 
 import pytest
 
+from imagesmith.processes import Daemon
+from imagesmith.sandbox.config import Places
+
 from .conftest import Sandbox
 from .test_sandbox_clients import MARK, SSH_LIMIT_S, eventually, key_pair, ssh_port
 
@@ -61,15 +64,27 @@ class Client:
         assert done[-1].returncode == 0, done[-1].stdout + done[-1].stderr
         return done[-1].stdout
 
+    def machine(self, address: str) -> list[str]:
+        """The command line of the address's machine."""
+        instance = next(each["instance_id"] for each in self.shown()["workspaces"] if each["address"] == address)
+        places = Places(self._sandbox.home / "sandbox", self._site)
+        process = Daemon("qemu", directory=places.machines / instance).running()
+        assert process is not None
+        return Path(f"/proc/{process}/cmdline").read_text().split("\0")
+
     def shown(self) -> Any:
         """Everything on the site."""
         return self._sandbox.control("list")["accounts"][self._site]
 
 
-@pytest.mark.parametrize(("site", "name"), [("nimbus-hotel-xen", "made.gz"), ("nimbus-hotel-kvm", "made")])
+@pytest.mark.parametrize(
+    ("site", "name"), [("nimbus-hotel-xen", "made.gz"), ("nimbus-hotel-kvm", "made"), ("nimbus-hotel-kvm", "made.gz")]
+)
 def test_a_build(sandbox: Sandbox, site: str, name: str, tmp_path: Path) -> None:
     client = Client(sandbox, site, tmp_path)
+    proof = booted_by_the_node if client.shown()["hypervisor"] == "xen" else booted_by_its_own_loader
     address = client.run("debian-12.gz")
+    proof(client, address)
     client.shell(address, f"echo {site} >{MARK} && sync")
     saved = client.call("--save", "--handle", "vm-001", "--newname", name)
     assert "The image has successfully been transferred to your repository directory." in saved.stderr
@@ -77,8 +92,37 @@ def test_a_build(sandbox: Sandbox, site: str, name: str, tmp_path: Path) -> None
     assert listed[name]["size"] > 0
     again = client.run(name)
     assert client.shell(again, f"cat {MARK} && id -un").split() == [site, "root"]
-    # One file system on the whole device, which only a kernel from outside can boot.
-    assert client.shell(again, "findmnt -no SOURCE,FSTYPE /").split() == ["/dev/vda", "ext4"]
-    assert json.loads(client.shell(again, "lsblk -J /dev/vda"))["blockdevices"][0].get("children") is None
+    proof(client, again)
     client.call("--terminate", "--handle", "vm-002")
+    eventually(lambda: client.shown()["workspaces"], [])
+
+
+def booted_by_the_node(client: Client, address: str) -> None:
+    """One file system on the whole device, which only a kernel from outside can boot."""
+    assert client.shell(address, "findmnt -no SOURCE,FSTYPE /").split() == ["/dev/vda", "ext4"]
+    assert json.loads(client.shell(address, "lsblk -J /dev/vda"))["blockdevices"][0].get("children") is None
+    assert "-kernel" in client.machine(address)
+
+
+def booted_by_its_own_loader(client: Client, address: str) -> None:
+    """A boot loader in the first sector, which read its configuration in the partition; QEMU was given no kernel."""
+    assert client.shell(address, "findmnt -no SOURCE,FSTYPE /").split() == ["/dev/vda1", "ext4"]
+    assert "GRUB" in client.shell(address, "head -c 512 /dev/vda | tr -cd '[:print:]'")
+    flags = client.shell(address, "cat /proc/cmdline")
+    assert flags.startswith("BOOT_IMAGE=/vmlinuz ")
+    assert flags.strip().partition(" ")[2] in client.shell(address, "cat /boot/grub/grub.cfg")
+    assert not {"-kernel", "-initrd", "-append"} & set(client.machine(address))
+
+
+def test_a_whole_disk_boots_the_kernel_that_is_installed_on_it(sandbox: Sandbox, tmp_path: Path) -> None:
+    client = Client(sandbox, "nimbus-hotel-kvm", tmp_path)
+    address = client.run("debian-12.gz")
+    other = "cp -L /vmlinuz /boot/other && ln -sf boot/other /vmlinuz"
+    flagged = "sed -i 's/ quiet / quiet made.by.a.test /' /boot/grub/grub.cfg"
+    removed = "rm /boot/vmlinuz-*"
+    before = client.shell(address, f"{other} && {flagged} && {removed} && sync && cat /proc/sys/kernel/random/boot_id")
+    client.shell(address, "systemctl --no-block reboot")
+    eventually(lambda: client.shell(address, "cat /proc/sys/kernel/random/boot_id") != before, wanted=True)
+    assert "made.by.a.test" in client.shell(address, "cat /proc/cmdline")
+    client.call("--terminate", "--handle", "vm-001")
     eventually(lambda: client.shown()["workspaces"], [])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import sqlite3
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +17,7 @@ from imagesmith.sandbox import in_process
 from .nimbus_client import FAST, PUBLIC_KEY, User, eventually
 
 SITE = "nimbus-hotel-xen"
+KVM = "nimbus-hotel-kvm"
 
 
 @pytest.fixture
@@ -75,6 +77,33 @@ def test_debian_is_there_if_its_disk_is(user: User) -> None:
     answer = user.head("VMS/common/debian-12.gz")
     assert (answer.status_code, answer.headers["Content-Length"]) == (200, "4096")
     assert "[Image] 'debian-12.gz'" in user.call("--list").out
+
+
+def test_debian_is_a_whole_disk_on_the_kvm_site(user: User, root: Path, tmp_path: Path) -> None:
+    assert User(user.endpoint, KVM, tmp_path).head("VMS/common/debian-12.gz").status_code == 404
+    (root / "base" / "whole-disk.qcow2").write_bytes(b"x" * 8192)
+    with in_process.sandbox(root) as endpoint:
+        for site, size in ((SITE, "4096"), (KVM, "8192")):
+            answer = User(endpoint, site, tmp_path).head("VMS/common/debian-12.gz")
+            assert (answer.status_code, answer.headers["Content-Length"]) == (200, size)
+
+
+def test_an_image_keeps_its_layout_and_an_older_sandboxs_is_a_partition(tmp_path: Path) -> None:
+    with in_process.sandbox(tmp_path / "sandbox") as endpoint:
+        user = User(endpoint, KVM, tmp_path)
+        user.set(**FAST)
+        for name in ("mine", "older"):
+            assert user.save(user.running(), name).exit_code == 0
+    with sqlite3.connect(tmp_path / "sandbox" / "sites" / KVM / "state.db") as database:
+        of_name = "kind = 'Image' AND json_extract(content, '$.name') = 'older'"
+        database.execute(f"UPDATE things SET content = json_remove(content, '$.layout') WHERE {of_name}")
+    with in_process.sandbox(tmp_path / "sandbox") as endpoint:
+        user = User(endpoint, KVM, tmp_path)
+        user.set(**FAST)
+        assert user.run("mine").exit_code == 0
+        refused = user.run("older")
+        assert (refused.exit_code, 'did NOT reach target state "Running"' in refused.err) == (2, True)
+        assert "the kvm node can not boot an image that is a partition and mounted as hda" in refused.err
 
 
 def test_a_machine_that_does_not_start_is_a_node_that_failed(

@@ -9,12 +9,13 @@ from typing import Any
 
 import pytest
 
-from imagesmith.sandbox import config
+from imagesmith.sandbox import config, launching, qemu
+from imagesmith.sandbox.launching import Launch
 from imagesmith.sandbox.machines import MachineError, Timings
 from imagesmith.sandbox.monitor import Monitor
 from imagesmith.sandbox.qemu import QemuMachines
 from imagesmith.sandbox.seed import Seed
-from imagesmith.sandbox.state import Instance, Snapshot, Volume
+from imagesmith.sandbox.state import Image, Instance, Snapshot, Volume
 
 
 async def speak(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -85,6 +86,30 @@ def test_a_qemu_that_does_not_start_is_told_at_once(monkeypatch: pytest.MonkeyPa
     volume = Volume(id="vol-1", size_gib=8, snapshot_id="snap-1", disk="vol-1.qcow2", chain=["base.qcow2"])
     with pytest.raises(MachineError, match="port 22 is taken"):
         asyncio.run(machines(places).boot(an_instance(), volume, Seed("i-1", "ip-1", "admin")))
+
+
+@pytest.mark.parametrize(("layout", "kernel"), [(config.PARTITION, ["/base/vmlinuz"]), (config.WHOLE_DISK, [])])
+def test_only_a_partition_needs_a_kernel(layout: str, kernel: list[str]) -> None:
+    volume = Volume(id="vol-1", size_gib=8, snapshot_id="snap-1", disk="vol-1.qcow2", layout=layout)
+    argv = machines(config.Places(Path("/")))._argv(an_instance(), volume)
+    options = dict(zip(argv[1:], argv[2:], strict=False))
+    assert [options[name] for name in ("-kernel",) if name in options] == kernel
+    assert len({"-kernel", "-initrd", "-append"} & set(argv)) == 3 * len(kernel)
+    root, seed = (argv.index(next(each for each in argv if f"drive={name}" in each)) for name in ("root", "seed"))
+    assert root < seed, "the root disk is the first"
+    assert ("bootindex=0" in argv[root]) == (layout == config.WHOLE_DISK)
+
+
+def test_both_ways_to_boot_give_the_kernel_the_same_flags() -> None:
+    configuration = Path(qemu.__file__).with_name("grub.cfg").read_text().split()
+    assert {flag for flag in qemu.FLAGS if not flag.startswith("root=")} < set(configuration)
+
+
+def test_an_image_is_laid_out_as_the_disk_it_was_saved_of() -> None:
+    source = Image(id="ami-1", name="a", kind="qemu", snapshot_id="snap-1", disk_gib=8, layout=config.WHOLE_DISK)
+    volume = launching.root_volume(Launch(source, "t3.nano"), Snapshot(id="snap-1", volume_id="", size_gib=8))
+    saved, _ = launching.image_and_snapshot(an_instance(), volume, "b", description="")
+    assert saved.layout == config.WHOLE_DISK
 
 
 @pytest.mark.skipif(shutil.which("qemu-img") is None, reason="needs qemu-img (package qemu-utils)")

@@ -15,10 +15,17 @@ from imagesmith.sandbox.state import Image, Snapshot, State
 
 
 def account(
-    state: State, places: config.Places, timings: Timings, *, host: Host, accelerator: str, endpoint: str
+    state: State,
+    places: config.Places,
+    timings: Timings,
+    *,
+    host: Host,
+    accelerator: str,
+    endpoint: str,
+    layout: str = config.PARTITION,
 ) -> Cloud:
     """A cloud over the account's own machines; it begins to live when it is opened."""
-    add_base_images(state, places)
+    add_base_images(state, places, layout=layout)
 
     def on_power_off(instance_id: str) -> None:
         cloud.powered_off(instance_id)
@@ -30,13 +37,14 @@ def account(
     return cloud
 
 
-def add_base_images(state: State, places: config.Places) -> None:
+def add_base_images(state: State, places: config.Places, *, layout: str) -> None:
     """Lists the images that are there from the start: Debian if its disk is made, and a simulated one.
 
     The disk gets a second name among the others, so that images saved from it outlive a newly made base.
     """
-    _add_image(state, "simulated-1", kind="simulated", disk="", created="2026-01-01T00:00:00.000Z")
-    base = places.base / "disk.qcow2"
+    created = "2026-01-01T00:00:00.000Z"
+    _add_image(state, "simulated-1", kind="simulated", disk="", created=created, layout=layout)
+    base = places.base / config.BASE_DISKS[layout]
     if not base.exists():
         return
     made = base.stat()
@@ -50,10 +58,11 @@ def add_base_images(state: State, places: config.Places) -> None:
         if image.owner == config.BASE_OWNER_ID and image.name != name:
             state.remove(state.snapshots[image.snapshot_id])
             state.remove(image)
-    _add_image(state, name, kind="qemu", disk=disk, created=f"{moment:%Y-%m-%dT%H:%M:%S}.000Z")
+    created = f"{moment:%Y-%m-%dT%H:%M:%S}.000Z"
+    _add_image(state, name, kind="qemu", disk=disk, created=created, layout=layout)
 
 
-def _add_image(state: State, name: str, *, kind: str, disk: str, created: str) -> None:
+def _add_image(state: State, name: str, *, kind: str, disk: str, created: str, layout: str) -> None:
     suffix = hashlib.sha256(name.encode()).hexdigest()[:17]
     snapshot = Snapshot(
         id=f"snap-{suffix}",
@@ -75,6 +84,7 @@ def _add_image(state: State, name: str, *, kind: str, disk: str, created: str) -
         description="Debian 12 (bookworm)" if kind == "qemu" else "Answers by the clock, without a machine",
         owner=config.BASE_OWNER_ID,
         created=created,
+        layout=layout,
     )
     state.save(snapshot, image)
 

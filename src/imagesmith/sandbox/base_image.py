@@ -1,4 +1,4 @@
-"""The base image: made once with mmdebstrap, in about a minute, and kept."""
+"""The base image: made once with mmdebstrap, in about a minute, and kept; and the same as a whole disk, made of it."""
 
 import shutil
 import subprocess
@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from imagesmith.errors import SetupError
+from imagesmith.sandbox import config
 
 _HERE = Path(__file__).resolve().parent
 _TOOLS = {
@@ -13,7 +14,10 @@ _TOOLS = {
     "qemu-img": "qemu-utils",
     "qemu-system-x86_64": "qemu-system-x86",
     "mke2fs": "e2fsprogs",
+    "grub-mkimage": "grub-common",
+    "sfdisk": "fdisk",
 }
+_FILES = {"/usr/lib/grub/i386-pc/boot.img": "grub-pc-bin"}
 # How this host reaches the archive must hold for its guests too; nothing else of its apt does.
 _SHARED_APT_OPTIONS = (
     "Acquire::http::Proxy",
@@ -24,24 +28,22 @@ _SHARED_APT_OPTIONS = (
 
 
 def ensure(directory: Path, *, announce: Callable[[str], None]) -> None:
-    """The base image is in the directory; makes it if not. Raises SetupError with the cure."""
+    """The base image is in the directory, in both layouts; makes what is not. Raises SetupError with the cure."""
     check_tools()
-    if (directory / "disk.qcow2").exists():
-        return
-    announce(f"making the sandbox's base image in {directory} (once, 1 to 3 minutes)")
-    directory.mkdir(parents=True, exist_ok=True)
-    log = directory / "make.log"
-    argv = ["sh", str(_HERE / "base_image.sh"), str(directory), *apt_options()]
-    with log.open("wb") as output:
-        done = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=output, stderr=output, check=False)
-    if done.returncode:
-        tail = "\n".join(log.read_text(errors="replace").splitlines()[-15:])
-        raise SetupError(f"the sandbox's base image could not be made; the end of {log}:\n{tail}")
+    base, whole = (directory / config.BASE_DISKS[layout] for layout in (config.PARTITION, config.WHOLE_DISK))
+    if not base.exists():
+        announce(f"making the sandbox's base image in {directory} (once, 1 to 3 minutes)")
+        _make("base_image", directory, *apt_options())
+    if not whole.exists() or whole.stat().st_mtime < base.stat().st_mtime:
+        announce(f"making a disk with a boot loader of it, {whole} (once, some seconds)")
+        _make("whole_disk", directory)
 
 
 def check_tools() -> None:
     """Raises SetupError that names the packages of the missing tools."""
-    missing = sorted(package for tool, package in _TOOLS.items() if _which(tool) is None)
+    tools = [package for tool, package in _TOOLS.items() if _which(tool) is None]
+    files = [package for file, package in _FILES.items() if not Path(file).exists()]
+    missing = sorted(tools + files)
     if missing:
         raise SetupError(f"the sandbox needs {', '.join(missing)}; try: sudo apt-get install {' '.join(missing)}")
 
@@ -50,6 +52,17 @@ def apt_options(dump: Callable[[], str] | None = None) -> list[str]:
     """The host's apt options that its guests need as well, in apt's own form without the semicolon."""
     lines = (dump or _apt_config)().splitlines()
     return [line.rstrip(";") for line in lines if line.split(" ", 1)[0] in _SHARED_APT_OPTIONS and '""' not in line]
+
+
+def _make(script: str, directory: Path, *arguments: str) -> None:
+    directory.mkdir(parents=True, exist_ok=True)
+    log = directory / f"{script}.log"
+    argv = ["sh", str(_HERE / f"{script}.sh"), str(directory), *arguments]
+    with log.open("wb") as output:
+        done = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=output, stderr=output, check=False)
+    if done.returncode:
+        tail = "\n".join(log.read_text(errors="replace").splitlines()[-15:])
+        raise SetupError(f"the sandbox's base image could not be made; the end of {log}:\n{tail}")
 
 
 def _apt_config() -> str:

@@ -23,6 +23,11 @@ MAX_VMS = 12
 ROOT_DEVICE = "/dev/xvda"
 BASE_DISK_GIB = 8
 
+# How a disk is laid out: one file system, for which somebody brings a kernel, or partitions and a boot loader.
+PARTITION = "partition"
+WHOLE_DISK = "whole disk"
+BASE_DISKS = {PARTITION: "disk.qcow2", WHOLE_DISK: "whole-disk.qcow2"}
+
 
 @dataclass(frozen=True)
 class InstanceType:

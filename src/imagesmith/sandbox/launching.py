@@ -40,6 +40,7 @@ def root_volume(request: Launch, snapshot: Snapshot) -> Volume:
         delete_on_termination=not request.keep_disk,
         tags=dict(request.volume_tags),
         chain=[snapshot.disk, *snapshot.chain],
+        layout=request.image.layout,
     )
     volume.disk = f"{volume.id}.qcow2" if request.image.kind == "qemu" else ""
     return volume
@@ -89,6 +90,7 @@ def image_and_snapshot(instance: Instance, volume: Volume, name: str, *, descrip
         description=description,
         source_instance_id=instance.id,
         source_image_id=instance.image_id,
+        layout=volume.layout,
     )
     snapshot.disk = f"{snapshot.id}.qcow2" if instance.kind == "qemu" else ""
     snapshot.description = f"Created by CreateImage({instance.id}) for {image.id}"

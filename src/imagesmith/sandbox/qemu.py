@@ -1,7 +1,8 @@
 """Machines that are QEMU virtual machines, each its own process on its own loopback address.
 
 A machine's process outlives the server: the server finds it again by its pid file and its monitor's socket.
-Every machine boots the base image's kernel; one that a script installs is on the disk but does not run.
+A partition boots with the base image's kernel; one that a script installs is on the disk but does not run. A whole disk
+boots by its own loader, which takes the kernel that /vmlinuz is a link to: the one installed last.
 """
 
 import asyncio
@@ -17,6 +18,9 @@ from imagesmith.sandbox.machines import MachineError, Machines, PoweredOff, Timi
 from imagesmith.sandbox.monitor import Monitor, connect
 from imagesmith.sandbox.seed import Seed
 from imagesmith.sandbox.state import Instance, Snapshot, Volume
+
+# Of the kernel; grub.cfg has them for whole disks.
+FLAGS = ("console=ttyS0", "root=/dev/vda", "net.ifnames=0", "mitigations=off", "quiet", "systemd.show_status=0")
 
 _START_LIMIT_S = 20.0
 _MAX_DEPTH = 3  # a disk that stands on more files than this is saved whole
@@ -228,18 +232,16 @@ class QemuMachines(Machines):
             writer.close()
 
     def _argv(self, instance: Instance, volume: Volume) -> list[str]:
-        base = self._places.base
         memory = config.vm_memory_mib(instance.instance_type)
         forward = f",hostfwd=tcp:{instance.address}:{self.ssh_port}-:22" if self._timings.ssh else ""
-        kernel_line = "console=ttyS0 root=/dev/vda net.ifnames=0 mitigations=off quiet systemd.show_status=0"
+        root = f"virtio-blk-pci,drive=root,serial={volume.id.replace('-', '')[:20]}"
         return [
             *("qemu-system-x86_64", "-name", instance.id, "-M", "q35", *_ACCELERATORS[self._acceleration]),
             *("-m", str(memory), "-nodefaults", "-display", "none"),
             *("-qmp", "unix:monitor,server=on,wait=off"),
-            *("-kernel", str(base / "vmlinuz"), "-initrd", str(base / "initrd"), "-append", kernel_line),
             # Unsafe is about power cuts of the host only: what QEMU wrote survives the end of QEMU.
             *("-drive", f"file={self._disk(volume.disk)},if=none,id=root,discard=unmap,cache=unsafe"),
-            *("-device", "virtio-blk-pci,drive=root,serial=" + volume.id.replace("-", "")[:20]),
+            *self._boot_argv(root, volume.layout),
             *("-drive", "file=seed.tar,format=raw,if=none,id=seed,readonly=on"),
             *("-device", "virtio-blk-pci,drive=seed,serial=sandbox-seed"),
             *("-netdev", f"user,id=net{forward}", "-device", "virtio-net-pci,netdev=net,romfile="),
@@ -247,6 +249,13 @@ class QemuMachines(Machines):
             *("-chardev", "file,id=console,path=console.log,append=on", "-serial", "chardev:console"),
             *("-chardev", "socket,id=line,path=line,server=on,wait=off", "-serial", "chardev:line"),
         ]
+
+    def _boot_argv(self, root: str, layout: str) -> tuple[str, ...]:
+        """Root disk and loader: SeaBIOS starts what the disk begins with, unless QEMU is given a kernel."""
+        if layout == config.WHOLE_DISK:
+            return ("-device", f"{root},bootindex=0")
+        kernel, initrd = (str(self._places.base / name) for name in ("vmlinuz", "initrd"))
+        return ("-kernel", kernel, "-initrd", initrd, "-append", " ".join(FLAGS), "-device", root)
 
 
 def _tail(log: Path) -> str:

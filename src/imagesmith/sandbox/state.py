@@ -33,7 +33,7 @@ class Thing:
 
 @dataclass(kw_only=True)
 class Image(Thing):
-    """A saved disk under a name; `kind` says which machines boot it."""
+    """A saved disk under a name; `kind` says which machines boot it, `layout` what they find on it (config.py)."""
 
     name: str
     kind: str
@@ -47,6 +47,7 @@ class Image(Thing):
     source_instance_id: str = ""
     source_image_id: str = ""
     reason: str = ""
+    layout: str = config.PARTITION
 
 
 @dataclass(kw_only=True)
@@ -68,7 +69,7 @@ class Snapshot(Thing):
 
 @dataclass(kw_only=True)
 class Volume(Thing):
-    """An instance's root disk; `disk` and `chain` as for a snapshot."""
+    """An instance's root disk; `disk` and `chain` as for a snapshot, `layout` as for an image."""
 
     size_gib: int
     snapshot_id: str
@@ -78,6 +79,7 @@ class Volume(Thing):
     volume_type: str = "gp3"
     disk: str = ""
     chain: list[str] = field(default_factory=list)
+    layout: str = config.PARTITION
 
 
 @dataclass(kw_only=True)

@@ -42,7 +42,7 @@ def create(site: "Site", user: User, order: Order) -> Workspace:
     stored = _readable(site, user, order.source)
     image = site.state.images[stored.machine_image_id]
     corrupt = faults.take(site.faults, "run", "corrupt")
-    problem = corrupt.text if corrupt else _mount_problem(site, order)
+    problem = corrupt.text if corrupt else _mount_problem(site, order, image)
     if not problem and image.kind == "qemu" and site.cloud.host.room() < 1:
         raise Refused("Resource request denied: No resource is available for this request (based on memory)")
     workspace = _workspace(site, user, order)
@@ -124,11 +124,14 @@ def _readable(site: "Site", user: User, key: str) -> StoredImage:
     return stored
 
 
-def _mount_problem(site: "Site", order: Order) -> str:
+def _mount_problem(site: "Site", order: Order, image: Image) -> str:
     """Xen mounts an image that is one partition, KVM boots one that is a disk; neither can do with the other's."""
-    if order.mount_as == site.facts.mount_as:
-        return ""
-    return f"the {site.facts.hypervisor} node can not boot an image that is mounted as {order.mount_as}"
+    refused = f"the {site.facts.hypervisor} node can not boot"
+    if order.mount_as != site.facts.mount_as:
+        return f"{refused} an image that is mounted as {order.mount_as}"
+    if image.layout != site.facts.layout:
+        return f"{refused} an image that is a {image.layout} and mounted as {order.mount_as}"
+    return ""
 
 
 def _workspace(site: "Site", user: User, order: Order) -> Workspace:

@@ -56,7 +56,13 @@ class Site:
         self.places = config.Places(files.root, facts.name)
         self.state = NimbusState(self.places.state)
         self.cloud = account(
-            self.state, self.places, self.timings, host=host, accelerator=accelerator, endpoint=endpoint
+            self.state,
+            self.places,
+            self.timings,
+            host=host,
+            accelerator=accelerator,
+            endpoint=endpoint,
+            layout=facts.layout,
         )
         self.cloud.on_change = lambda instance: life.changed(self, instance)
         self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

@@ -4,11 +4,14 @@ import hashlib
 import uuid
 from dataclasses import dataclass
 
+from imagesmith.sandbox import config
+
 FACTORY_PORT = 8443
 REPOSITORY_PORT = 8888
 BUCKET = "Repo"
 BASE_KEY = "VMS"
 COMMON = "common"
+_LAYOUTS = {"sda1": config.PARTITION, "hda": config.WHOLE_DISK}
 ORGANIZATION = "/O=Imagesmith/OU=sandbox"
 _NAMESPACE = uuid.UUID("5a1db0c5-0000-4000-8000-000000000001")
 
@@ -49,6 +52,11 @@ class Facts:
     number: int
     hypervisor: str
     mount_as: str
+
+    @property
+    def layout(self) -> str:
+        """How the disks are laid out that are mounted so."""
+        return _LAYOUTS[self.mount_as]
 
     @property
     def identity(self) -> str:
