@@ -10,12 +10,15 @@ from typing import Any
 import pytest
 
 from imagesmith.sandbox import config, launching, qemu
+from imagesmith.sandbox.addresses import Addresses
+from imagesmith.sandbox.cloud import Cloud
+from imagesmith.sandbox.host import Host
 from imagesmith.sandbox.launching import Launch
-from imagesmith.sandbox.machines import MachineError, Timings
+from imagesmith.sandbox.machines import MachineError, Machines, Timings
 from imagesmith.sandbox.monitor import Monitor
 from imagesmith.sandbox.qemu import QemuMachines
 from imagesmith.sandbox.seed import Seed
-from imagesmith.sandbox.state import Image, Instance, Snapshot, Volume
+from imagesmith.sandbox.state import Image, Instance, Snapshot, State, Volume
 
 
 async def speak(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -147,3 +150,82 @@ def test_a_compressed_disk_is_saved_whole_and_small(tmp_path: Path) -> None:
 async def make_and_save(all_machines: QemuMachines, volume: Volume, snapshot: Snapshot) -> None:
     await all_machines._make_disk(volume)
     await all_machines.save_disk(an_instance(), volume, snapshot)
+
+
+class Slow(Machines):
+    """Machines that come up when the test says so."""
+
+    ssh_port = 22
+
+    def __init__(self) -> None:
+        self.on: list[str] = []
+        self.came_up: dict[str, asyncio.Event] = {}
+
+    async def boot(self, instance: Instance, volume: Volume, seed: Seed) -> None:
+        self.came_up[instance.id] = asyncio.Event()
+        self.on.append(instance.id)
+
+    async def up(self, instance: Instance, *, limit_s: float) -> None:
+        await self.came_up[instance.id].wait()
+
+    async def power_off(self, instance: Instance, *, limit_s: float) -> None:
+        """Nothing."""
+
+    async def reboot(self, instance: Instance) -> None:
+        """Nothing."""
+
+    async def destroy(self, instance: Instance) -> None:
+        """Nothing."""
+
+    async def adopt(self, instance: Instance, seed: Seed) -> bool:
+        return True
+
+    async def save_disk(self, instance: Instance, volume: Volume, snapshot: Snapshot) -> None:
+        """Nothing."""
+
+    def console(self, instance: Instance) -> bytes:
+        return b""
+
+
+def test_one_machine_boots_for_each_core_and_the_others_wait(tmp_path: Path) -> None:
+    async def run() -> None:
+        slow, places = Slow(), config.Places(tmp_path)
+        host = Host(Addresses(sandbox_port=4599, ssh_port=22))
+        host.boots = asyncio.Semaphore(2)
+        cloud = Cloud(State(places.state), places, machines={"qemu": slow}, host=host, endpoint="")
+        snapshot = Snapshot(id="snap-1", volume_id="", size_gib=1, disk="base.qcow2")
+        image = Image(id="ami-1", name="base", kind="qemu", snapshot_id=snapshot.id, disk_gib=1)
+        cloud.state.save(snapshot, image)
+        first, second, third, fourth = cloud.launch(Launch(image, "t3.small", count=4))
+        await asyncio.sleep(0.05)
+        assert slow.on == [first.id, second.id]
+        assert [each.state for each in (first, second, third)] == ["running", "running", "pending"]
+        cloud.terminate(third)
+        slow.came_up[second.id].set()
+        await asyncio.sleep(0.05)
+        assert slow.on == [first.id, second.id, fourth.id]
+        for event in slow.came_up.values():
+            event.set()
+        await asyncio.sleep(0.05)
+        assert not host.boots.locked()
+
+    asyncio.run(run())
+
+
+def test_a_machine_is_up_when_its_last_service_has_said_so(tmp_path: Path) -> None:
+    places = config.Places(tmp_path)
+    all_machines, instance = machines(places), an_instance()
+    console = places.machines / instance.id / "console.log"
+    console.parent.mkdir(parents=True)
+    console.write_text("sandbox-final: finished at 9 s\n")
+
+    async def run(said: str) -> float:
+        all_machines._boots_seen[instance.id] = 1
+        all_machines._monitors[instance.id] = None  # type: ignore[assignment]
+        started = asyncio.get_running_loop().time()
+        asyncio.get_running_loop().call_later(0.1, console.write_text, console.read_text() + said)
+        await all_machines.up(instance, limit_s=2.0)
+        return asyncio.get_running_loop().time() - started
+
+    assert asyncio.run(run("login:")) >= 2.0
+    assert asyncio.run(run("sandbox-final: finished at 8 s\n")) < 1.5

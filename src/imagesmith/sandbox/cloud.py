@@ -208,8 +208,16 @@ class Cloud:
         return self._places.machines / instance.id / "seed.json"
 
     async def _boot(self, instance: Instance) -> None:
-        if instance.state in ("shutting-down", "terminated"):
-            return  # ended before it began
+        if instance.kind != "qemu":
+            await self._switch_on(instance)
+            return
+        async with self.host.boots:
+            await self._switch_on(instance)
+            await self._machines(instance).up(instance, limit_s=config.BOOT_LIMIT_S)
+
+    async def _switch_on(self, instance: Instance) -> None:
+        if instance.state != "pending":
+            return  # stopped or ended before it began
         volume = self.state.volumes[instance.volume_id]
         try:
             await self._machines(instance).boot(instance, volume, self._seed(instance))

@@ -1,5 +1,7 @@
-"""What all accounts of one sandbox share: addresses, and the room for virtual machines."""
+"""What all accounts of one sandbox share: addresses, the cores, and the room for virtual machines."""
 
+import asyncio
+import os
 from collections.abc import Callable
 
 from imagesmith.sandbox import config
@@ -12,6 +14,9 @@ class Host:
     def __init__(self, addresses: Addresses) -> None:
         self.addresses = addresses
         self.counts: list[Callable[[], int]] = []
+        # A boot takes a whole core: one for each at a time, and the others wait, switched off. Many at once would all
+        # be so slow that their services give up.
+        self.boots = asyncio.Semaphore(max(2, len(os.sched_getaffinity(0))))
 
     def running_vms(self) -> int:
         """How many real machines of all accounts are switched on or about to be."""
