@@ -122,14 +122,14 @@ def test_a_save_goes_on_without_its_client(user: User) -> None:
 
 def test_a_workspace_that_ends_while_it_is_saved_leaves_no_image(user: User) -> None:
     handle = user.running()
-    user.set(image_s=1.2)
+    user.set(image_s=4.0)
     user.plan("save", "hang_after", seconds=60)
     process = user.start("--save", "--handle", handle, "--newname", "mine")
     eventually(lambda: user.workspaces()[0]["state"] == "ReadyingForTransport")
     assert user.call("--terminate", "--handle", handle).exit_code == 0
     process.kill()
     process.communicate()
-    time.sleep(1.3)
+    time.sleep(4.2)
     assert user.head(user.key("mine")).status_code == 404
 
 
