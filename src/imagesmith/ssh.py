@@ -41,6 +41,10 @@ class KeyRefused(ConnectionLost):
     """SSH answered but does not take the build's key: not there yet, already gone, or another user's name is needed."""
 
 
+class NoGreeting(ConnectionLost):
+    """A connection was accepted and closed unanswered."""
+
+
 class RemoteFailure(ImagesmithError):
     """A verb of `remote.sh` failed on the instance; the message holds what it printed."""
 
@@ -197,8 +201,30 @@ async def await_banner(login: Login) -> None:
                 greeting = await reader.readline()
             finally:
                 writer.close()
+    if not greeting:
+        raise NoGreeting(f"{login}: connections are closed unanswered there")
     if not greeting.startswith(b"SSH-"):
         raise ConnectionLost(f"{login}: no SSH server greets there")
+
+
+async def is_shut_out(login: Login, build_id: str) -> bool:
+    """True if SSH refuses the build's key, or closes connections unanswered, as sshd does without host keys."""
+    try:
+        async with connect(login, build_id):
+            return False
+    except KeyRefused:
+        return True
+    except HostKeyMismatch:
+        return False
+    except ConnectionLost:
+        pass
+    try:
+        await await_banner(login)
+    except NoGreeting:
+        return True
+    except ConnectionLost:
+        pass
+    return False
 
 
 def _known_hosts(login: Login) -> Any:
