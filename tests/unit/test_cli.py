@@ -485,7 +485,7 @@ def test_demo_shows_how_to_look_into_an_image_on_nimbus(
     client = f"'{files}/bin/cloud-client.sh' --conf '{files}/conf/nimbus-hotel-kvm.conf'"
     name = maker.catalog.images(build_id=build_id)[0].name
     assert f"{client} --history-dir look-nimbus-hotel-kvm --run --hours 1 --name {name} " in shown
-    assert "root@$address dstat --version" in shown and "--terminate" in shown
+    assert "root@$address dstat --version" in shown and "ssh -n " in shown and "--terminate" in shown
     assert "aws" not in shown and "OpenStack" not in shown
 
 

@@ -115,8 +115,8 @@ def _with_nimbus(image: ImageRecord) -> list[str]:
     files = Installation(places().root)
     conf = shlex.quote(str(files.configuration(SITES[image.cloud])))
     client = f"{shlex.quote(str(files.client))} --conf {conf} --history-dir look-{image.cloud}"
-    # The next machine may have the same address, and has another host key.
-    ssh = "ssh -q -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -i look"
+    # The next machine may have the same address, and has another host key. Without -n it would eat the pasted lines.
+    ssh = "ssh -n -q -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -i look"
     return [
         "look inside   launch it with the site's cloud client, as the user who has built it:",
         '                [ -f look ] || ssh-keygen -q -t ed25519 -N "" -f look',
