@@ -27,10 +27,9 @@ forget_identity() {
   if [ -e /etc/machine-id ]; then : >/etc/machine-id; fi
   if [ -f /var/lib/dbus/machine-id ] && [ ! -L /var/lib/dbus/machine-id ]; then rm -f /var/lib/dbus/machine-id; fi
   # The logs of cloud-init go with the other logs below; its own `clean` leaves some of this behind.
-  rm -rf /etc/ssh/ssh_host_*key /etc/ssh/ssh_host_*key.pub /var/lib/systemd/random-seed \
-    /etc/udev/rules.d/70-persistent-net.rules /var/lib/dhcp/*.leases /var/lib/dhclient/*.lease* \
-    /var/lib/NetworkManager/*.lease /var/lib/cloud/instance /var/lib/cloud/instances/* /var/lib/cloud/data/* \
-    /var/lib/cloud/sem/* /run/cloud-init
+  rm -rf /var/lib/systemd/random-seed /etc/udev/rules.d/70-persistent-net.rules /var/lib/dhcp/*.leases \
+    /var/lib/dhclient/*.lease* /var/lib/NetworkManager/*.lease /var/lib/cloud/instance /var/lib/cloud/instances/* \
+    /var/lib/cloud/data/* /var/lib/cloud/sem/* /run/cloud-init
 }
 
 forget_habits() {
@@ -53,7 +52,9 @@ forget_logs() {
   find /tmp /var/tmp -mindepth 1 -xdev -delete 2>/dev/null || true
 }
 
-# The branch this script sits on: after it, nobody can log in with the build's key.
+# The branch this script sits on: without host keys sshd greets nobody, and nobody can log in with the build's key.
+forget_host_keys() { rm -f /etc/ssh/ssh_host_*key /etc/ssh/ssh_host_*key.pub; }
+
 forget_key() {
   keys="$1/.ssh/authorized_keys"
   if [ -f "$keys" ] && grep -qF "$IMAGESMITH_PUBLIC_KEY" "$keys"; then
@@ -72,6 +73,7 @@ forget_identity
 forget_people
 forget_logs
 forget_environments
+forget_host_keys
 each_home forget_key
 rm -rf "$IMAGESMITH_WORK"
 rmdir "$(dirname "$IMAGESMITH_WORK")" 2>/dev/null || true

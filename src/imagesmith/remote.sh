@@ -159,6 +159,9 @@ verb_status() {
   fi
 }
 
+# sync: what was written is on the disk.
+verb_sync() { sync; }
+
 # The output from byte OFFSET on.
 follow() {
   tries=0

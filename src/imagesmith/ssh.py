@@ -41,6 +41,10 @@ class KeyRefused(ConnectionLost):
     """SSH answered but does not take the build's key: not there yet, already gone, or another user's name is needed."""
 
 
+class NoGreeting(ConnectionLost):
+    """A connection was accepted and closed unanswered."""
+
+
 class RemoteFailure(ImagesmithError):
     """A verb of `remote.sh` failed on the instance; the message holds what it printed."""
 
@@ -100,6 +104,10 @@ class Remote:
         pairs = await self._ask("status", name, last="state")
         rc = pairs.get("rc")
         return RunState(state=pairs["state"], size=int(pairs["size"]), rc=int(rc) if rc else None)
+
+    async def sync(self) -> None:
+        """Return when all that was written on the machine is on its disk."""
+        await self._call("sync")
 
     async def run(
         self, name: str, script: bytes, *, environment: dict[str, str], as_root: bool = False, offset: int = 0
@@ -197,8 +205,30 @@ async def await_banner(login: Login) -> None:
                 greeting = await reader.readline()
             finally:
                 writer.close()
+    if not greeting:
+        raise NoGreeting(f"{login}: connections are closed unanswered there")
     if not greeting.startswith(b"SSH-"):
         raise ConnectionLost(f"{login}: no SSH server greets there")
+
+
+async def is_shut_out(login: Login, build_id: str) -> bool:
+    """True if SSH refuses the build's key, or closes connections unanswered, as sshd does without host keys."""
+    try:
+        async with connect(login, build_id):
+            return False
+    except KeyRefused:
+        return True
+    except HostKeyMismatch:
+        return False
+    except ConnectionLost:
+        pass
+    try:
+        await await_banner(login)
+    except NoGreeting:
+        return True
+    except ConnectionLost:
+        pass
+    return False
 
 
 def _known_hosts(login: Login) -> Any:

@@ -139,8 +139,11 @@ def own_include(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def own_settings(include: Path) -> dict[str, str]:
     """What sets an Airflow of the tests apart from every other on this machine."""
+    temporary = include.parent / "tmp"
+    temporary.mkdir()
     return {
         "IMAGESMITH_INCLUDE": str(include),
+        "TMPDIR": str(temporary),
         "IMAGESMITH_AIRFLOW_PORT": str(free_port()),
         # Short, so that scripts of these tests are met in the worker as well as in the triggerer.
         "IMAGESMITH_WORKER_PATIENCE": "20",

@@ -4,11 +4,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from imagesmith.clouds.nimbus import NimbusCloud
+from imagesmith.clouds.nimbus_words import NimbusCredentials, NimbusSettings
 from imagesmith.clouds.openstack import OpenStackCloud
 from imagesmith.clouds.openstack_login import Credentials, connect
 from imagesmith.clouds.openstack_words import OpenStackSettings
 from imagesmith.core import AddressRequest, LaunchRequest, ResourceKind
 from imagesmith.sandbox import config
+from imagesmith.sandbox.nimbus.sites import SITES as NIMBUS_SITES
 from imagesmith.sandbox.openstack import sites
 
 from .airflow_rest import until
@@ -92,8 +95,48 @@ class OpenStackGuest(Guest):
         until(delete, f"{self.name} is gone", limit_s=60)
 
 
+def nimbus_credentials(told: dict[str, Any]) -> NimbusCredentials:
+    """The first user's of a site of which the sandbox's own door has told."""
+    user = told["users"][0]
+    pem = {key: Path(user[key]).read_text() for key in ("certificate", "private_key")}
+    return NimbusCredentials.from_fields({**user, **pem})
+
+
+class NimbusGuest(Guest):
+    """A machine on one of the Nimbus sites, which let in root only."""
+
+    def __init__(self, told: dict[str, Any], site: str, image_id: str, *, key: Path) -> None:
+        super().__init__(key, username="root")
+        settings = NimbusSettings.from_mapping(told)
+        self._build_id, self.name = self.name, f"imagesmith-{self.name}-1"
+        self._cloud = NimbusCloud(site, settings, nimbus_credentials(told), home=key.parent)
+        request = LaunchRequest(
+            name=self.name,
+            build_id=self._build_id,
+            source_image_id=image_id,
+            instance_type="512",
+            public_key=self.public_key,
+            user_data="",
+            tags={},
+        )
+        self._instance_id = self._cloud.launch(request, Forgetful())
+
+    def address(self) -> str:
+        seen = self._cloud.observe_instances([self._instance_id])[self._instance_id]
+        assert seen.state != "failed", seen
+        return seen.address
+
+    def end(self) -> None:
+        def delete() -> bool:
+            return not self._cloud.delete(self._cloud.find_resources(self._build_id))
+
+        until(delete, f"{self.name} is gone", limit_s=60)
+
+
 def guest_of(deployment: Deployment, cloud: str, image_id: str, *, key: Path) -> Guest:
     """A machine booted from an image on one of the sandbox's clouds."""
     if cloud in sites.SITES:
         return OpenStackGuest(deployment.sandbox.endpoint, cloud, image_id, key=key)
+    if cloud in NIMBUS_SITES:
+        return NimbusGuest(deployment.sandbox.control("list")["accounts"][cloud], cloud, image_id, key=key)
     return Ec2Guest(deployment.ec2(), image_id, key=key)

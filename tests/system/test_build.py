@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from imagesmith.core import TAG_BUILD, ResourceKind
+from imagesmith.sandbox.nimbus.sites import SITES as NIMBUS_SITES
 from imagesmith.sandbox.openstack import sites
 
 from .airflow_rest import until
@@ -85,7 +86,7 @@ def test_dstat_builds_on_every_cloud_and_its_images_run_dstat_and_hold_nothing_o
     build = deployment.catalog.builds(generator="dstat", limit=1)[0]
     assert build.state == "successful"
     images = {image.cloud: image for image in deployment.catalog.images(build_id=build.build_id)}
-    assert set(images) == {"ec2", *sites.SITES}
+    assert set(images) == {"ec2", *sites.SITES, *NIMBUS_SITES}
     assert _left(deployment, build.build_id) == []
     for cloud, image in images.items():
         assert image.image_id in printed
@@ -99,6 +100,8 @@ def test_dstat_builds_on_every_cloud_and_its_images_run_dstat_and_hold_nothing_o
         there = deployment.sandbox.control("list")["accounts"][site]
         assert [one for one in there["servers"] if one["status"] != "DELETED"] == []
         assert (there["key_pairs"], there["floating_ips"], there["application_credentials"]) == ([], [], [])
+    for site in NIMBUS_SITES:
+        assert deployment.sandbox.control("list")["accounts"][site]["workspaces"] == []
     # The saved disks and all that the sandbox has written, its logs too.
     assert traces(password, files_under(deployment.sandbox.home / "sandbox")) == []
 

@@ -3,7 +3,7 @@
 import base64
 import html
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, quote_plus
@@ -53,9 +53,14 @@ def traces(secret: str, places: Iterable[tuple[str, bytes]]) -> list[str]:
     ]
 
 
-def files_under(root: Path) -> Iterator[tuple[str, bytes]]:
-    """All files below a directory, the databases' own among them; large ones in overlapping pieces."""
+def files_under(root: Path, *, without: Sequence[Path] = ()) -> Iterator[tuple[str, bytes]]:
+    """All files below a directory, the databases' own among them; large ones in overlapping pieces.
+
+    `without` names directories that are left out.
+    """
     for path in sorted(root.rglob("*")):
+        if any(path.is_relative_to(each) for each in without):
+            continue
         if path.is_file() and not path.is_symlink():
             yield from _pieces(path)
 

@@ -474,6 +474,21 @@ def test_demo_shows_how_to_look_into_an_image_on_openstack(maker: Maker) -> None
     assert "aws" not in shown
 
 
+def test_demo_shows_how_to_look_into_an_image_on_nimbus(
+    maker: Maker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("IMAGESMITH_HOME", str(tmp_path / "a home"))
+    build_id = maker.begin("r1", clouds=("nimbus-hotel-kvm",))
+    maker.succeed(build_id, "nimbus-hotel-kvm")
+    shown = "\n".join(demo.images_shown("dstat", "r1"))
+    files = tmp_path / "a home" / "sandbox" / "nimbus" / "cloud-client"
+    client = f"'{files}/bin/cloud-client.sh' --conf '{files}/conf/nimbus-hotel-kvm.conf'"
+    name = maker.catalog.images(build_id=build_id)[0].name
+    assert f"{client} --history-dir look-nimbus-hotel-kvm --run --hours 1 --name {name} " in shown
+    assert "root@$address dstat --version" in shown and "ssh -n " in shown and "--terminate" in shown
+    assert "aws" not in shown and "OpenStack" not in shown
+
+
 # plan
 
 

@@ -14,7 +14,7 @@ import pytest
 
 from imagesmith.errors import ConnectionLost, HostKeyMismatch
 from imagesmith.keys import derive
-from imagesmith.ssh import KeyRefused, Login, RemoteFailure, ScriptVanished, connect
+from imagesmith.ssh import KeyRefused, Login, RemoteFailure, ScriptVanished, connect, is_shut_out
 
 # The server's own redirection leaves a queue behind when a connection is cut on purpose.
 pytestmark = pytest.mark.filterwarnings("ignore:coroutine 'Queue.join':RuntimeWarning")
@@ -262,6 +262,7 @@ def test_a_question_leaves_nothing_behind(tmp_path):
     async def go():
         async with machine(tmp_path) as vm, connect(vm.login(), BUILD) as remote:
             await remote.look()
+            await remote.sync()
             return await remote.status("clean-up.sh")
 
     assert asyncio.run(go()).state == "absent"
@@ -320,6 +321,27 @@ def test_another_login_key_is_refused_and_tried_again(tmp_path):
 
     with pytest.raises(KeyRefused):
         asyncio.run(go())
+
+
+def test_who_is_let_in_is_not_shut_out_and_who_has_another_key_is(tmp_path):
+    async def go():
+        other = derive(SECRET, build_id="other", cloud="c", attempt=1, purpose="login")
+        async with machine(tmp_path) as vm:
+            return [await is_shut_out(login, BUILD) for login in (vm.login(), vm.login(key=other))]
+
+    assert asyncio.run(go()) == [False, True]
+
+
+def test_a_server_without_host_keys_shuts_us_out_and_one_that_is_down_does_not(tmp_path):
+    async def go():
+        closing = await asyncio.start_server(lambda reader, writer: writer.close(), "127.0.0.1", 0)
+        async with machine(tmp_path) as vm:
+            port = closing.sockets[0].getsockname()[1]
+            seen = [await is_shut_out(vm.login(port=port), BUILD)]
+            closing.close()
+            return [*seen, await is_shut_out(vm.login(port=port), BUILD)]
+
+    assert asyncio.run(go()) == [True, False]
 
 
 def test_without_a_pinned_key_the_first_is_told(tmp_path):

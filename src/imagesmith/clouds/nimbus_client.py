@@ -35,11 +35,15 @@ from imagesmith.errors import CloudBusy, SetupError
 CALL_LIMIT_S = 120.0
 CREATE_LIMIT_S = 180.0
 _PREFIX = "imagesmith-nimbus-"
+# What a Java program and the shell script that starts it look at.
+_TOLD = {"PATH", "HOME", "USER", "LOGNAME", "LANG", "TZ", "TMPDIR", "_JAVA_OPTIONS"}
+_TOLD_OF = ("LC_", "JAVA_", "GLOBUS_")
 # Ends with the client, or with us, and takes the directory of secrets ($1) along; $2 is written only when the client
-# came to an end by itself.
+# came to an end by itself: a signal's exit codes are above 128.
 _KEEPER = """secrets=$1 ended=$2; shift 2
 trap 'rm -rf "$secrets"' EXIT; trap 'exit 143' TERM INT HUP
-"$@" & wait $!; echo $? >"$ended"
+"$@" & wait $!; code=$?
+[ "$code" -gt 128 ] || echo "$code" >"$ended"
 """
 
 
@@ -71,7 +75,13 @@ class CloudClient:
             argv = self._argv(secrets, history, *arguments)
             try:
                 done = subprocess.run(
-                    argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=CALL_LIMIT_S
+                    argv,
+                    env=environment(),
+                    stdin=subprocess.DEVNULL,
+                    capture_output=True,
+                    text=True,
+                    check=False,
+                    timeout=CALL_LIMIT_S,
                 )
             except subprocess.TimeoutExpired as error:
                 raise CloudBusy(
@@ -90,7 +100,12 @@ class CloudClient:
         with self._secrets(memory_mb=memory_mb) as secrets, tempfile.TemporaryFile("w+") as said:
             argv = self._argv(secrets, history, *arguments)
             child = subprocess.Popen(
-                argv, stdin=subprocess.DEVNULL, stdout=said, stderr=subprocess.STDOUT, start_new_session=True
+                argv,
+                env=environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=said,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
             )
             try:
                 number = self._await_number(history, child)
@@ -119,7 +134,12 @@ class CloudClient:
         argv = ["/bin/sh", "-c", _KEEPER, "sh", str(secrets), str(ended), *self._argv(secrets, history, *arguments)]
         with out.open("w") as out_stream, err.open("w") as err_stream:
             child = subprocess.Popen(
-                argv, stdin=subprocess.DEVNULL, stdout=out_stream, stderr=err_stream, start_new_session=True
+                argv,
+                env=environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=out_stream,
+                stderr=err_stream,
+                start_new_session=True,
             )
         (secrets / "pid").write_text(str(child.pid))
         return child.pid
@@ -179,6 +199,11 @@ class CloudClient:
             if number or ended or time.monotonic() > deadline:
                 return number
             time.sleep(0.1)
+
+
+def environment() -> dict[str, str]:
+    """What the client is told of ours: ours may hold the credentials of every cloud."""
+    return {name: value for name, value in os.environ.items() if name in _TOLD or name.startswith(_TOLD_OF)}
 
 
 def secrets_root() -> Path:

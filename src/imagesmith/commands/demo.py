@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -72,13 +73,18 @@ def images_shown(dag_id: str, run_id: str) -> list[str]:
 
 
 def _image_shown(image: ImageRecord) -> list[str]:
-    from imagesmith.sandbox.openstack.sites import SITES
+    from imagesmith.sandbox.nimbus.sites import SITES as NIMBUS_SITES
+    from imagesmith.sandbox.openstack.sites import SITES as OPENSTACK_SITES
 
+    if image.cloud in NIMBUS_SITES:
+        look_inside = _with_nimbus
+    else:
+        look_inside = _with_openstack if image.cloud in OPENSTACK_SITES else _with_ec2
     return [
         f"new image     {image.image_id}  {image.name}  on {image.cloud}",
         f"parent image  {image.source_image_id}",
         f"made by       generator {image.generator}, version {image.version}, build {image.build_id}",
-        *(_with_openstack(image) if image.cloud in SITES else _with_ec2(image)),
+        *look_inside(image),
     ]
 
 
@@ -98,6 +104,27 @@ def _with_openstack(image: ImageRecord) -> list[str]:
     return [
         "look inside   boot it with any OpenStack client, in a group that opens port 22, give it a floating IP; what",
         f"              the client needs to know: .venv/bin/imagesmith sandbox status | grep -A1 ^{image.cloud}",
+    ]
+
+
+def _with_nimbus(image: ImageRecord) -> list[str]:
+    from imagesmith.sandbox.config import places
+    from imagesmith.sandbox.nimbus.installation import Installation
+    from imagesmith.sandbox.nimbus.sites import SITES
+
+    files = Installation(places().root)
+    conf = shlex.quote(str(files.configuration(SITES[image.cloud])))
+    client = f"{shlex.quote(str(files.client))} --conf {conf} --history-dir look-{image.cloud}"
+    # The next machine may have the same address, and has another host key. Without -n it would eat the pasted lines.
+    ssh = "ssh -n -q -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -i look"
+    return [
+        "look inside   launch it with the site's cloud client, as the user who has built it:",
+        '                [ -f look ] || ssh-keygen -q -t ed25519 -N "" -f look',
+        f"                {client} --run --hours 1 --name {image.name} --ssh-pubkey look.pub | tee look.out",
+        "                address=$(sed -n 's/^ *IP address: //p' look.out)",
+        f"                until {ssh} root@$address dstat --version; do sleep 2; done",
+        "                handle=$(sed -n \"s/^Running: '\\(.*\\)'/\\1/p\" look.out)",
+        f"                {client} --terminate --handle $handle",
     ]
 
 

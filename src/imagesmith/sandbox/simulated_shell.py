@@ -151,11 +151,16 @@ async def _status(machine: SimulatedMachine, arguments: list[str], data: bytes) 
     return f"boot={machine.boot_id}\nsize={len(run.output)}\n{state}\n".encode(), 0
 
 
+async def _sync(machine: SimulatedMachine, arguments: list[str], data: bytes) -> Answer:
+    return b"", 0
+
+
 VERBS: dict[str, Verb] = {
     "look": _look,
     "place": _place,
     "run": _run,
     "status": _status,
+    "sync": _sync,
 }
 
 

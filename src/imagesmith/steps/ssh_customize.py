@@ -19,13 +19,12 @@ from imagesmith.errors import (
     BuildStateError,
     ConnectionLost,
     DefinitionError,
-    HostKeyMismatch,
     InstanceLost,
     ScriptError,
     TimeLimitExceeded,
 )
 from imagesmith.plan import PlannedScript
-from imagesmith.ssh import KeyRefused, Remote, RunState, ScriptVanished, connect
+from imagesmith.ssh import Remote, RunState, ScriptVanished, connect, is_shut_out
 from imagesmith.steps.context import TargetContext
 from imagesmith.steps.output import OutputLines
 from imagesmith.waiting import StillWaiting, in_thread
@@ -41,6 +40,8 @@ CLOUD_INIT_LOOK_S = 2.0
 SAVE_OFFSET_S = 1.0
 STOPPED_LOOKS_S = (0.3, 1, 2)
 ENDING_LOOK_S = 1.0
+# The clean-up's last acts, from the one that shuts us out to its end, take less than so many looks.
+SHUT_OUT_LOOKS = 5
 
 
 async def ssh_customize(context: TargetContext) -> dict[str, str]:
@@ -57,6 +58,7 @@ async def ssh_customize(context: TargetContext) -> dict[str, str]:
             async with connect(context.login(row), build_id) as remote:
                 failures = 0
                 await _work(context, remote)
+                break
         except ConnectionLost as error:
             failures += 1
             await _after_loss(context, error, failures)
@@ -66,7 +68,7 @@ async def ssh_customize(context: TargetContext) -> dict[str, str]:
 
 
 async def _work(context: TargetContext, remote: Remote) -> None:
-    """Everything that is left to do on the instance, over one connection."""
+    """Everything that is left to do on the instance, over one connection; returns if the clean-up was seen to end."""
     row = await context.row()
     if not row.cleanup_started_at:
         if row.script_index == 0 and row.output_offset == 0:
@@ -213,6 +215,7 @@ async def _stay_with_clean_up(context: TargetContext, remote: Remote, output: As
             )
         # "absent" on a connection that saw it start: it has removed the build's directory, its last act but power-off.
         if not context.cloud.traits.powers_off and state.state in ("absent", "done"):
+            await remote.sync()  # a save may cut the power
             return
         if await remote.wait_lost(ENDING_LOOK_S):
             raise ConnectionLost(f"{context.name}: the machine goes down")
@@ -220,26 +223,23 @@ async def _stay_with_clean_up(context: TargetContext, remote: Remote, output: As
 
 
 async def _cleaned(context: TargetContext) -> bool:
-    """True when the clean-up is known to have ended: the machine is off, or (where it stays on) our key refused."""
+    """True when the clean-up is known to have ended: the machine is off, or (where it stays on) lets us in no more."""
     row = await context.row()
     if not row.cleanup_started_at:
         return False
     if not context.cloud.traits.powers_off:
-        return await _key_is_gone(context, row)
+        return await _shut_out_for_good(context, row)
     instance = await context.looks.instance(row.instance_id or "")
     _refuse_dead(context, instance.state, instance.reason)
     return instance.state is InstanceState.STOPPED
 
 
-async def _key_is_gone(context: TargetContext, row: TargetRecord) -> bool:
-    try:
-        async with connect(context.login(row), context.plan.build_id):
+async def _shut_out_for_good(context: TargetContext, row: TargetRecord) -> bool:
+    for _ in range(SHUT_OUT_LOOKS):
+        if not await is_shut_out(context.login(row), context.plan.build_id):
             return False
-    except KeyRefused:
-        return True
-    except (ConnectionLost, HostKeyMismatch):
-        # The host keys go with the clean-up: a restarted sshd may show new ones.
-        return False
+        await context.waits.pause(RECONNECT_S, f"{context.name}: see that the clean-up has ended")
+    return True
 
 
 async def _after_loss(context: TargetContext, error: ConnectionLost, failures: int) -> None:
