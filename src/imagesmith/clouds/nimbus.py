@@ -249,11 +249,6 @@ class NimbusCloud(Cloud):
         key = (self._store.common_key if request.public else self._store.own_key)(request.name)
         ledger.intend(ResourceKind.IMAGE, request.name)
         if not self._adopted(folder, request, key):
-            if self._store.head(key) is not None or self._saving(key) is not None:
-                raise NameTaken(
-                    f"{self.name}: save {request.instance_id} as {request.name}: {key} is there already; choose "
-                    f"another image_name of {self.name} in the generator; nothing is overwritten"
-                )
             folder.prepare(self.settings.factory, number)
             folder.begin_save(self._client, request, key=key, cloud=self.name)
         ledger.made(ResourceKind.IMAGE, request.name, key)
@@ -262,23 +257,32 @@ class NimbusCloud(Cloud):
     def _adopted(self, folder: Folder, request: SaveRequest, key: str) -> bool:
         """Whether an earlier try has begun this save, as this machine remembers or the service shows it.
 
-        Raises InstanceLost when it has not, and the instance can't be saved any more.
+        Raises NameTaken or InstanceLost when it has not and it can't be begun.
         """
         remembered = folder.save_begun() == key and folder.save_tags().get(TAG_BUILD) == request.build_id
         if remembered and (folder.save_ended() or folder.save_runs() or folder.is_watched_elsewhere()):
             return True
         state = self._one(request.instance_id).state
+        if remembered and state is not InstanceState.RUNNING:
+            return True
+        if not remembered:
+            if request.retried and state in (InstanceState.PENDING, InstanceState.STOPPED):
+                folder.adopt_save(request, key=key, cloud=self.name)
+                return True
+            self._refuse_taken(request, key)
         if state is InstanceState.RUNNING:
             return False
-        if remembered:
-            return True
-        if request.retried and state in (InstanceState.PENDING, InstanceState.STOPPED):
-            folder.adopt_save(request, key=key, cloud=self.name)
-            return True
         raise InstanceLost(
             f"{self.name}: instance {request.instance_id} does not run any more, so it can't be saved; "
             "start the build again"
         )
+
+    def _refuse_taken(self, request: SaveRequest, key: str) -> None:
+        if self._store.head(key) is not None or self._saving(key) is not None:
+            raise NameTaken(
+                f"{self.name}: save {request.instance_id} as {request.name}: {key} is there already; choose "
+                f"another image_name of {self.name} in the generator; nothing is overwritten"
+            )
 
     def observe_images(self, image_ids: Sequence[str]) -> dict[str, Image]:
         """An image is there when the client has said so and the store shows the object.
