@@ -1,6 +1,7 @@
 """Disks and monitors of virtual machines, without a virtual machine."""
 
 import asyncio
+import contextlib
 import json
 import shutil
 import subprocess
@@ -153,20 +154,20 @@ async def make_and_save(all_machines: QemuMachines, volume: Volume, snapshot: Sn
 
 
 class Slow(Machines):
-    """Machines that come up when the test says so."""
+    """Machines that go off when the test says so."""
 
     ssh_port = 22
 
     def __init__(self) -> None:
         self.on: list[str] = []
-        self.came_up: dict[str, asyncio.Event] = {}
+        self.went_off: dict[str, asyncio.Event] = {}
 
     async def boot(self, instance: Instance, volume: Volume, seed: Seed) -> None:
-        self.came_up[instance.id] = asyncio.Event()
+        self.went_off[instance.id] = asyncio.Event()
         self.on.append(instance.id)
 
-    async def up(self, instance: Instance, *, limit_s: float) -> None:
-        await self.came_up[instance.id].wait()
+    async def off(self, instance: Instance, *, limit_s: float) -> None:
+        await self.went_off[instance.id].wait()
 
     async def power_off(self, instance: Instance, *, limit_s: float) -> None:
         """Nothing."""
@@ -187,11 +188,11 @@ class Slow(Machines):
         return b""
 
 
-def test_one_machine_boots_for_each_core_and_the_others_wait(tmp_path: Path) -> None:
+def test_one_machine_is_switched_on_for_each_core_and_the_others_wait(tmp_path: Path) -> None:
     async def run() -> None:
         slow, places = Slow(), config.Places(tmp_path)
         host = Host(Addresses(sandbox_port=4599, ssh_port=22))
-        host.boots = asyncio.Semaphore(2)
+        host.cores = asyncio.Semaphore(2)
         cloud = Cloud(State(places.state), places, machines={"qemu": slow}, host=host, endpoint="")
         snapshot = Snapshot(id="snap-1", volume_id="", size_gib=1, disk="base.qcow2")
         image = Image(id="ami-1", name="base", kind="qemu", snapshot_id=snapshot.id, disk_gib=1)
@@ -201,31 +202,33 @@ def test_one_machine_boots_for_each_core_and_the_others_wait(tmp_path: Path) -> 
         assert slow.on == [first.id, second.id]
         assert [each.state for each in (first, second, third)] == ["running", "running", "pending"]
         cloud.terminate(third)
-        slow.came_up[second.id].set()
+        slow.went_off[second.id].set()
         await asyncio.sleep(0.05)
         assert slow.on == [first.id, second.id, fourth.id]
-        for event in slow.came_up.values():
+        for event in slow.went_off.values():
             event.set()
         await asyncio.sleep(0.05)
-        assert not host.boots.locked()
+        assert not host.cores.locked()
 
     asyncio.run(run())
 
 
-def test_a_machine_is_up_when_its_last_service_has_said_so(tmp_path: Path) -> None:
+def test_a_machine_is_off_when_its_monitor_ends(tmp_path: Path) -> None:
     places = config.Places(tmp_path)
     all_machines, instance = machines(places), an_instance()
-    console = places.machines / instance.id / "console.log"
-    console.parent.mkdir(parents=True)
-    console.write_text("sandbox-final: finished at 9 s\n")
 
-    async def run(said: str) -> float:
-        all_machines._boots_seen[instance.id] = 1
-        all_machines._monitors[instance.id] = None  # type: ignore[assignment]
-        started = asyncio.get_running_loop().time()
-        asyncio.get_running_loop().call_later(0.1, console.write_text, console.read_text() + said)
-        await all_machines.up(instance, limit_s=2.0)
-        return asyncio.get_running_loop().time() - started
+    async def run() -> None:
+        async with await asyncio.start_unix_server(speak, tmp_path / "monitor"):
+            monitor = await Monitor.connect(tmp_path / "monitor", on_end=lambda: None)
+            all_machines._monitors[instance.id] = monitor
+            await all_machines.off(instance, limit_s=0.05)
+            assert not monitor.ended.is_set()
+            asyncio.get_running_loop().call_later(0.05, lambda: asyncio.ensure_future(end(monitor)))
+            await all_machines.off(instance, limit_s=60)
+            assert monitor.ended.is_set()
 
-    assert asyncio.run(run("login:")) >= 2.0
-    assert asyncio.run(run("sandbox-final: finished at 8 s\n")) < 1.5
+    async def end(monitor: Monitor) -> None:
+        with contextlib.suppress(MachineError):
+            await monitor.execute("quit")
+
+    asyncio.run(run())

@@ -211,9 +211,9 @@ class Cloud:
         if instance.kind != "qemu":
             await self._switch_on(instance)
             return
-        async with self.host.boots:
+        async with self.host.cores:
             await self._switch_on(instance)
-            await self._machines(instance).up(instance, limit_s=config.BOOT_LIMIT_S)
+            await self._machines(instance).off(instance, limit_s=config.CORE_LIMIT_S)
 
     async def _switch_on(self, instance: Instance) -> None:
         if instance.state != "pending":

@@ -14,9 +14,9 @@ class Host:
     def __init__(self, addresses: Addresses) -> None:
         self.addresses = addresses
         self.counts: list[Callable[[], int]] = []
-        # A boot takes a whole core: one for each at a time, and the others wait, switched off. Many at once would all
-        # be so slow that their services give up.
-        self.boots = asyncio.Semaphore(max(2, len(os.sched_getaffinity(0))))
+        # A machine that boots and installs takes a whole core: one for each at a time, and the others wait, switched
+        # off. Six at once on two cores need longer for all than two at a time do, and services give up meanwhile.
+        self.cores = asyncio.Semaphore(max(2, len(os.sched_getaffinity(0))))
 
     def running_vms(self) -> int:
         """How many real machines of all accounts are switched on or about to be."""

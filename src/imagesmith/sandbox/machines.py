@@ -37,8 +37,8 @@ class Machines(ABC):
         """Returns when the machine is switched on; SSH may take longer to answer."""
 
     @abstractmethod
-    async def up(self, instance: Instance, *, limit_s: float) -> None:
-        """Returns when the machine has come up after its boot, or ended, or after `limit_s`."""
+    async def off(self, instance: Instance, *, limit_s: float) -> None:
+        """Returns when the machine is off, or after `limit_s`."""
 
     @abstractmethod
     async def power_off(self, instance: Instance, *, limit_s: float) -> None:

@@ -27,8 +27,6 @@ _MAX_DEPTH = 3  # a disk that stands on more files than this is saved whole
 _ASK_AGAIN_S = 3.0  # a guest that is still booting does not hear the first word
 _SYNC_LIMIT_S = 10.0
 _REBOOT_LIMIT_S = 30.0
-_LOOK_S = 0.5
-_UP = b"sandbox-final: finished"
 _ACCELERATORS = {
     # 64 MB of translated code costs little speed and saves 400 MB of memory a machine (measured).
     "tcg": ("-accel", "tcg,tb-size=64", "-cpu", "qemu64"),
@@ -58,10 +56,6 @@ class _Files:
     def seed(self) -> Path:
         return self.directory / "seed.tar"
 
-    def times_up(self) -> int:
-        """How often the guest has come up so far."""
-        return self.console.read_bytes().count(_UP) if self.console.exists() else 0
-
     @property
     def process(self) -> Daemon:
         return Daemon("qemu", directory=self.directory)
@@ -84,14 +78,12 @@ class QemuMachines(Machines):
         self._acceleration = acceleration
         self._on_power_off = on_power_off
         self._monitors: dict[str, Monitor] = {}
-        self._boots_seen: dict[str, int] = {}
         self.ssh_port = ssh_port
 
     async def boot(self, instance: Instance, volume: Volume, seed: Seed) -> None:
         """Starts QEMU; the disk is made from its snapshot if this is the first boot."""
         files = self._files(instance)
         files.directory.mkdir(parents=True, exist_ok=True)
-        self._boots_seen[instance.id] = files.times_up()
         seed.write(files.seed)
         await self._make_disk(volume)
         for stale in (files.monitor, files.line):
@@ -104,14 +96,12 @@ class QemuMachines(Machines):
             files.process.stop(limit_s=1.0)
             raise MachineError(f"QEMU did not start: {_tail(files.process.log_path)}") from error
 
-    async def up(self, instance: Instance, *, limit_s: float) -> None:
-        """When the guest's last service has said on the console that it is through."""
-        files, deadline = self._files(instance), time.monotonic() + limit_s
-        before = self._boots_seen.get(instance.id, 0)
-        while time.monotonic() < deadline and instance.id in self._monitors:
-            if files.times_up() > before:
-                return
-            await asyncio.sleep(_LOOK_S)
+    async def off(self, instance: Instance, *, limit_s: float) -> None:
+        """When QEMU has ended."""
+        monitor = self._monitors.get(instance.id)
+        if monitor is not None:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(monitor.ended.wait(), limit_s)
 
     async def adopt(self, instance: Instance, seed: Seed) -> bool:
         """Takes up the monitor of a machine that an earlier server started."""
@@ -147,7 +137,6 @@ class QemuMachines(Machines):
     async def destroy(self, instance: Instance) -> None:
         """Switches off at once and removes the machine's directory."""
         await self._kill(instance)
-        self._boots_seen.pop(instance.id, None)
         shutil.rmtree(self._files(instance).directory, ignore_errors=True)
 
     async def save_disk(self, instance: Instance, volume: Volume, snapshot: Snapshot) -> None:

@@ -63,8 +63,8 @@ class SimulatedMachines(Machines):
         await asyncio.sleep(self._timings.boot_s)
         await self._listen(instance, seed)
 
-    async def up(self, instance: Instance, *, limit_s: float) -> None:
-        """At once: its boot is over when it is switched on."""
+    async def off(self, instance: Instance, *, limit_s: float) -> None:
+        """At once: it takes no core that somebody could wait for."""
 
     async def adopt(self, instance: Instance, seed: Seed) -> bool:
         """Always: there was no process to lose. Connections of before are."""
