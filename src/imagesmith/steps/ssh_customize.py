@@ -12,7 +12,7 @@ import logging
 from collections.abc import AsyncGenerator, AsyncIterator
 from datetime import UTC, datetime
 
-from imagesmith import settings
+from imagesmith import crash_points, settings
 from imagesmith.catalog.records import TargetRecord
 from imagesmith.core import InstanceState, TargetState
 from imagesmith.errors import (
@@ -103,7 +103,9 @@ async def _place_files(context: TargetContext, remote: Remote) -> None:
 
 async def _run_script(context: TargetContext, remote: Remote, index: int) -> None:
     script = context.plan.scripts[index]
+    await crash_points.areach(crash_points.BEFORE_CALL)
     state = await _follow(context, remote, f"script-{index}", script)
+    await crash_points.areach(crash_points.AFTER_WAIT)
     _judge(context, script, state, (await context.row()).output_tail)
     if state.state == "rebooted":
         context.emit(f"{context.name}: {script.name} restarted the machine, which is fine")
@@ -152,6 +154,7 @@ async def _stream(
     try:
         async with contextlib.aclosing(output) as stream:
             while (chunk := await _next_chunk(context, stream, what)) is not None:
+                await crash_points.areach(crash_points.AFTER_CALL)
                 lines.feed(chunk)
                 if asyncio.get_running_loop().time() - saved_at > SAVE_OFFSET_S:
                     await _save_offset(context, lines)
@@ -162,6 +165,7 @@ async def _stream(
 
 async def _next_chunk(context: TargetContext, stream: AsyncIterator[bytes], what: str) -> bytes | None:
     context.waits.check(what)
+    await crash_points.areach(crash_points.IN_WAIT)
     left_s = context.waits.patience_left_s()
     try:
         return await asyncio.wait_for(anext(stream, None), max(0.05, left_s))

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
 
+from imagesmith import crash_points
 from imagesmith.catalog.records import ResourceRecord, TargetRecord
 from imagesmith.core import TAG_CLOUD, Resource, ResourceKind, TargetState
 from imagesmith.plan import Plan
@@ -116,6 +117,7 @@ async def _delete(context: TargetContext, doomed: list[Resource]) -> None:
         nonlocal left
         if not left:
             return True
+        await crash_points.areach(crash_points.BEFORE_CALL)
         remaining = await in_thread(context.cloud.delete, left)
         await _record_gone(context, [resource for resource in left if resource not in remaining])
         left = remaining

@@ -1,0 +1,38 @@
+"""What is on one of the sandbox's clouds, as the sandbox itself lists it, past every driver."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from imagesmith.sandbox.nimbus.sites import SITES as NIMBUS_SITES
+from imagesmith.sandbox.openstack.sites import SITES as OPENSTACK_SITES
+
+from .conftest import Sandbox
+
+
+def left_on(sandbox: Sandbox, cloud: str) -> list[str]:
+    """What builds should not leave: all but images and the disks behind them."""
+    listed = sandbox.control("list")
+    if cloud in NIMBUS_SITES:
+        return [each["id"] for each in listed["accounts"][cloud]["workspaces"]]
+    if cloud in OPENSTACK_SITES:
+        return _left_on_openstack(listed["accounts"][cloud])
+    instances = [each["id"] for each in listed["instances"] if each["state"] != "terminated"]
+    groups = [name for name in listed["security_groups"] if name != "default"]
+    return [*instances, *listed["key_pairs"], *groups, *(each["id"] for each in listed["volumes"])]
+
+
+def _left_on_openstack(there: dict[str, Any]) -> list[str]:
+    servers = [each["name"] for each in there["servers"] if each["status"] != "DELETED"]
+    groups = [name for name in there["security_groups"] if name != "default"]
+    addresses = [each["address"] for each in there["floating_ips"]]
+    return [*servers, *there["key_pairs"], *groups, *addresses]
+
+
+def names_of_images(sandbox: Sandbox, cloud: str) -> list[str]:
+    """The names of all images there."""
+    listed = sandbox.control("list")
+    if cloud in NIMBUS_SITES:
+        return [str(each["id"]).rpartition("/")[2] for each in listed["accounts"][cloud]["images"]]
+    images = listed["accounts"][cloud]["images"] if cloud in OPENSTACK_SITES else listed["images"]
+    return [str(each["name"]) for each in images]
