@@ -16,11 +16,24 @@ with DAG(
     start_date=datetime(2026, 1, 1),
     catchup=False,
     max_active_runs=1,
-    params={"dry_run": Param(False, type="boolean", description="Say what would be done and touch nothing")},
+    params={
+        "dry_run": Param(False, type="boolean", description="Say what would be done and touch nothing"),
+        "older_than_hours": Param(
+            24,
+            type="number",
+            minimum=0,
+            description="Age of what bears this deployment's tag and no catalog knows, before it is deleted",
+        ),
+    },
     tags=["imagesmith", "maintenance"],
     is_paused_upon_creation=False,
 ):
-    Janitor(task_id="sweep", only_report="{{ params.dry_run }}", execution_timeout=timedelta(hours=1))
+    Janitor(
+        task_id="sweep",
+        only_report="{{ params.dry_run }}",
+        older_than_hours="{{ params.older_than_hours }}",
+        execution_timeout=timedelta(hours=1),
+    )
 
 with DAG(
     dag_id="imagesmith_plan",

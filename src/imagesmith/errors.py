@@ -17,6 +17,7 @@ ImagesmithError
 ├── BuildStateError          whoever cleared or started tasks by hand
 ├── BuildFailed              whoever acts on the reasons in its message, one for each target
 ├── SetupError               whoever runs this deployment: a secret, a database, a tool is missing
+│   └── ConnectionMissing
 └── Transient                nobody: the same call may succeed later
     ├── CloudBusy            throttled, or an error of the cloud's own
     ├── ConnectionLost       the connection to the instance broke
@@ -88,6 +89,10 @@ class BuildStateError(ImagesmithError):
 
 class SetupError(ImagesmithError):
     """The deployment lacks something it needs."""
+
+
+class ConnectionMissing(SetupError):
+    """A cloud has no Airflow connection of its name."""
 
 
 class Transient(ImagesmithError):

@@ -41,6 +41,12 @@ def parse_secret(text: str) -> bytes:
     return secret
 
 
+def deployment_id(secret: bytes) -> str:
+    """12 hex digits by which deployments know what is theirs; they tell nothing of the secret."""
+    info = b"imagesmith deployment id 1"
+    return HKDF(algorithm=hashes.SHA256(), length=6, salt=None, info=info).derive(secret).hex()
+
+
 def derive(secret: bytes, *, build_id: str, cloud: str, attempt: int, purpose: str) -> KeyPair:
     """The key pair for one purpose (`login`, `host`) of one attempt at a target; the same for the same words."""
     info = "\0".join(("imagesmith ssh key 1", build_id, cloud, str(attempt), purpose)).encode()

@@ -69,12 +69,17 @@ class PlannedSource(_Frozen):
         return ImageQuery(id=self.id, name=self.name, owner=self.owner, properties=self.properties)
 
 
-class PlannedTarget(_Frozen):
-    """One cloud's part of the build; `settings` are the driver's, `time_limits_s` has every step."""
+class PlannedCloud(_Frozen):
+    """A cloud, as far as its driver must know it; `settings` are the driver's."""
 
     cloud: str
     cloud_type: str
     settings: dict[str, Any]
+
+
+class PlannedTarget(PlannedCloud):
+    """One cloud's part of the build; `time_limits_s` has every step."""
+
     source_image: PlannedSource
     ssh_username: str
     instance_type: str
@@ -124,6 +129,14 @@ def new_build_id(created: datetime, seed: str) -> str:
         raise ValueError("new_build_id: created has no time zone; pass datetime.now(UTC)")
     moment = created.astimezone(UTC).strftime("%Y%m%d-%H%M%S")
     return f"{moment}-{hashlib.sha256(seed.encode()).hexdigest()[:6]}"
+
+
+def moment_of(build_id: str) -> datetime | None:
+    """When a build began, from its id; None for what is no id of ours."""
+    try:
+        return datetime.strptime(build_id[:15], "%Y%m%d-%H%M%S").replace(tzinfo=UTC)
+    except ValueError:
+        return None
 
 
 def freeze(

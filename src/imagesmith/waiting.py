@@ -106,10 +106,14 @@ class Waits:
 
         The call runs to its end even when the task around it is cancelled, so no effect goes unrecorded.
         """
+        return await self.again(what, lambda: in_thread(function, *args, **kwargs))
+
+    async def again(self, what: str, attempt: Callable[[], Awaitable[T]]) -> T:
+        """What `attempt` comes to, begun again after a Transient error until the limit."""
         failures = 0
         while True:
             try:
-                return await in_thread(function, *args, **kwargs)
+                return await attempt()
             except Transient as error:
                 failures += 1
                 await self.pause(_backoff_s(failures), what, cause=error)

@@ -48,7 +48,7 @@ def _refuse_uncustomized(context: TargetContext, row: TargetRecord) -> None:
 
 async def _stopped(context: TargetContext, instance_id: str) -> None:
     async def look() -> bool | None:
-        instance = await context.looks.instance(instance_id)
+        instance = await context.see_instance(instance_id)
         if instance.state is InstanceState.STOPPED:
             return True
         if instance.state in (InstanceState.GONE, InstanceState.FAILED):
@@ -82,10 +82,13 @@ async def _save(context: TargetContext, row: TargetRecord) -> str:
         retried=any(each.kind is ResourceKind.IMAGE and each.name == row.image_name for each in rows),
     )
     ledger = context.catalog.ledger(context.plan.build_id, context.name)
+
+    async def save() -> str:
+        await context.let_settle(ResourceKind.IMAGE)
+        return await in_thread(context.cloud.save, request, ledger)
+
     try:
-        image_id = await context.waits.call(
-            f"{context.name}: save {request.instance_id} as {request.name}", context.cloud.save, request, ledger
-        )
+        image_id = await context.waits.again(f"{context.name}: save {request.instance_id} as {request.name}", save)
     except NameTaken:
         # The image of that name is somebody else's: there is nothing of ours for the teardown to look for.
         await in_thread(
@@ -106,7 +109,7 @@ async def _save(context: TargetContext, row: TargetRecord) -> str:
 
 async def _available(context: TargetContext, image_id: str) -> Image:
     async def look() -> Image | None:
-        image = await context.looks.image(image_id)
+        image = await context.see_image(image_id)
         if image.state is ImageState.AVAILABLE:
             return image
         if image.state in (ImageState.FAILED, ImageState.GONE):

@@ -233,7 +233,7 @@ async def _cleaned(context: TargetContext) -> bool:
         return False
     if not context.cloud.traits.powers_off:
         return await _shut_out_for_good(context, row)
-    instance = await context.looks.instance(row.instance_id or "")
+    instance = await context.see_instance(row.instance_id or "")
     _refuse_dead(context, instance.state, instance.reason)
     return instance.state is InstanceState.STOPPED
 
@@ -255,7 +255,7 @@ async def _after_loss(context: TargetContext, error: ConnectionLost, failures: i
         await _wait_until_off_or_back(context, error, failures)
         return
     if failures % ALIVE_LOOK_EVERY == 0:
-        instance = await context.looks.instance(row.instance_id or "")
+        instance = await context.see_instance(row.instance_id or "")
         _refuse_dead(context, instance.state, instance.reason)
         if instance.state is InstanceState.STOPPED:
             raise InstanceLost(

@@ -78,13 +78,14 @@ async def _find(context: TargetContext) -> list[Resource]:
 
 
 def _union(found: list[Resource], rows: Iterable[ResourceRecord]) -> list[Resource]:
-    known = {(resource.kind, resource.id) for resource in found}
-    recorded = [
-        Resource(kind=row.kind, id=row.resource_id, name=row.name)
-        for row in rows
-        if row.resource_id and (row.kind, row.resource_id) not in known
-    ]
-    return [*found, *recorded]
+    """Each thing once, with the time it was made where the catalog alone knows it."""
+    things = {(resource.kind, resource.id): resource for resource in found}
+    for row in rows:
+        if row.resource_id:
+            thing = things.get((row.kind, row.resource_id)) or Resource(row.kind, row.resource_id, name=row.name)
+            made = row.made_at.isoformat() if row.made_at else ""
+            things[row.kind, row.resource_id] = replace(thing, created=thing.created or made)
+    return list(things.values())
 
 
 def _doomed(row: TargetRecord, resources: list[Resource]) -> list[Resource]:
