@@ -37,7 +37,7 @@ test-system: ## the tests with real virtual machines
 	@tools/setup.sh sandbox peers
 	@$(BIN)/pytest -q -m system $(ARGS)
 
-test-chaos: ## the kill matrix: every step, at five instants, with each of eight victims killed there, on each type of cloud
+test-chaos: ## the kill matrix (every step, at five instants, eight victims), and a hundred builds on unreliable clouds
 	@tools/setup.sh sandbox
 	@$(BIN)/pytest -q -s -m chaos $(ARGS)
 

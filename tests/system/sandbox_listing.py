@@ -42,3 +42,9 @@ def ids_of_images(sandbox: Sandbox, cloud: str) -> list[str]:
     if cloud in OPENSTACK_SITES:
         return [str(each["id"]) for each in listed["accounts"][cloud]["images"] if each["visibility"] != "public"]
     return [str(each["id"]) for each in listed["images"] if each["owner"] != config.BASE_OWNER_ID]
+
+
+def launched_on(sandbox: Sandbox, cloud: str) -> int:
+    """How many instances were launched within the last hour, those that have ended included."""
+    listed = sandbox.control("list")
+    return len(listed["instances"]) if cloud == "ec2" else int(listed["accounts"][cloud]["launched"])

@@ -15,7 +15,7 @@ from imagesmith.sandbox import config
 
 from .airflow_rest import Rest, until
 from .conftest import Deployment
-from .sandbox_listing import ids_of_images, left_on
+from .sandbox_listing import ids_of_images, launched_on, left_on
 
 CLOUDS: Mapping[str, dict[str, Any]] = {
     "ec2": {
@@ -49,6 +49,7 @@ class Builds:
     prefix: str
     runs: dict[str, list[str]] = field(default_factory=dict)
     before: dict[str, list[str]] = field(default_factory=dict)
+    launched: dict[str, int] = field(default_factory=dict)
 
     def start(self, each: Mapping[str, int]) -> None:
         """So many builds on each cloud."""
@@ -57,6 +58,7 @@ class Builds:
             until(lambda name=name: self.rest.has_dag(name), f"the DAG {name} is there", limit_s=60)
         for cloud, count in each.items():
             self.before[cloud] = on_cloud(self.deployment, cloud)
+            self.launched[cloud] = launched_on(self.deployment.sandbox, cloud)
             self.runs[cloud] = [self._start(f"{self.prefix}-{cloud}") for _ in range(count)]
 
     def _start(self, generator: str) -> str:
@@ -89,6 +91,8 @@ class Builds:
         """Each successful, from one instance, to one image, after one run of its script; and nothing else is left."""
         for cloud, build_ids in self.ids().items():
             assert len(build_ids) == len(set(build_ids)) == len(self.runs[cloud])
+            launched = launched_on(self.deployment.sandbox, cloud) - self.launched[cloud]
+            assert launched == len(build_ids), f"{cloud}: {launched} instances for {len(build_ids)} builds"
             for build_id in build_ids:
                 self._assert_one(cloud, build_id)
             there, recorded = self.side_by_side(cloud)

@@ -11,7 +11,7 @@ import signal
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 import pytest
 
@@ -20,7 +20,7 @@ from imagesmith.processes import started_at
 from imagesmith.steps.runner import Step
 
 from .airflow_rest import Rest, until
-from .conftest import Deployment
+from .conftest import Deployment, running
 from .simulated_builds import CLOUDS, Builds, write_generators
 
 # More than one, so that another build comes by where the first was killed before.
@@ -149,3 +149,21 @@ def test_killed_at_every_instant_of_every_step(deployment: Deployment, victim: s
     print(f"{victim}: {len(matrix.hits)} of {len(matrix.armed)} instants in {time.monotonic() - began:.0f} s")
     builds.assert_built_once()
     assert sorted(matrix.hits) == sorted(matrix.armed)
+
+
+@pytest.mark.chaos
+def test_the_matrix_finds_a_planted_fault(deployment: Deployment) -> None:
+    """A step that does not look for what an earlier try has made launches a second instance."""
+    deployment.imagesmith("airflow", "down")
+    planted = f"{Path(__file__).parent / 'planted_fault'}{os.pathsep}{deployment.environment['PYTHONPATH']}"
+    faulty = replace(deployment, environment={**deployment.environment, "PYTHONPATH": planted})
+    with running(faulty):
+        write_generators(faulty.include, "killed")
+        builds = Builds(faulty, Rest(faulty), "killed")
+        matrix = Matrix(faulty, Path(faulty.environment["IMAGESMITH_CRASH_POINTS"]), kill_task)
+        matrix.arm()
+        builds.start({"openstack-sierra": BUILDS_EACH})
+        builds.until_ended(limit_s=LIMIT_S, meanwhile=matrix.kill_at_each)
+        with pytest.raises(AssertionError, match=r"openstack-sierra: 3 instances for 2 builds"):
+            builds.assert_built_once()
+    deployment.imagesmith("airflow", "up")
