@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from bench.memory import Watch
 from imagesmith.core import TargetState
 
 from .airflow_rest import Rest
@@ -36,6 +37,11 @@ def unreliable(deployment: Deployment) -> Iterator[Deployment]:
         deployment.sandbox.control("reset", {"account": account})
 
 
+def component_pids(deployment: Deployment) -> list[int]:
+    """The processes under which all of Airflow and its database run."""
+    return [int(path.read_text().split()[0]) for path in (deployment.home / "airflow").rglob("*.pid")]
+
+
 @pytest.mark.parametrize(
     "counts", [pytest.param(FEW, marks=pytest.mark.system), pytest.param(HUNDRED, marks=pytest.mark.chaos)]
 )
@@ -43,8 +49,10 @@ def test_every_build_ends_and_nothing_is_left(unreliable: Deployment, counts: di
     write_generators(unreliable.include, "unreliable")
     builds = Builds(unreliable, Rest(unreliable), "unreliable")
     began = time.monotonic()
-    builds.start(counts)
-    builds.until_ended(limit_s=600 + 15 * sum(counts.values()))
+    with Watch(component_pids(unreliable)) as memory:
+        builds.start(counts)
+        builds.until_ended(limit_s=600 + 15 * sum(counts.values()))
+    print(f"at most {memory.peak.processes} processes with {memory.peak.memory_mib:.0f} MiB, the sandbox aside")
     for account, trouble in unreliable.sandbox.control("unreliable").items():
         if account in CLOUDS:
             print(f"{account}: {trouble['calls']} calls, of which failed {trouble['happened']}")
