@@ -39,7 +39,7 @@ test-system: ## the tests with real virtual machines
 
 test-chaos: ## the kill matrix (every step, at five instants, eight victims), and a hundred builds on unreliable clouds
 	@tools/setup.sh sandbox
-	@$(BIN)/pytest -q -s -m chaos $(ARGS)
+	@AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT=20 $(BIN)/pytest -q -s -m chaos $(ARGS)
 
 test-openstack: ## the driver's contract and a whole build on a real OpenStack: OS_CLOUD, or one that OPENSTACK_SCRIPTS brings up
 	@tools/setup.sh

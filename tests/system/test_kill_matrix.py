@@ -85,6 +85,7 @@ def kill_task(deployment: Deployment, held: int) -> None:
 def kill_executor(deployment: Deployment, held: int) -> None:
     """The executor's worker that runs the task, or what keeps the trigger's process."""
     _kill(_parent(held))
+    deployment.imagesmith("airflow", "up")
 
 
 def _component(name: str) -> Callable[[Deployment, int], None]:
