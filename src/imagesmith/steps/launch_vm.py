@@ -169,9 +169,12 @@ async def _give_address(context: TargetContext, row: TargetRecord) -> bool:
         known_ids=[each.resource_id for each in rows if each.kind is ResourceKind.FLOATING_IP and each.resource_id],
     )
     ledger = context.catalog.ledger(context.plan.build_id, context.name)
-    what = f"{context.name}: give {name} an address"
-    given: bool = await context.waits.call(what, context.cloud.give_address, request, ledger)
-    return given
+
+    async def give() -> bool:
+        await context.let_settle(ResourceKind.FLOATING_IP)
+        return await in_thread(context.cloud.give_address, request, ledger)
+
+    return await context.waits.again(f"{context.name}: give {name} an address", give)
 
 
 def _refuse_dead(context: TargetContext, instance: Instance) -> None:
