@@ -88,7 +88,7 @@ class Instance:
 
 @dataclass(frozen=True)
 class Image:
-    """One look at an image; `snapshot_ids` are the disks behind it where the cloud has such. `known` as of instances."""
+    """One look at an image; `snapshot_ids` are the disks behind it, where there are such; `known` as of instances."""
 
     id: str
     state: ImageState
@@ -293,7 +293,10 @@ class Cloud(ABC):
 
     @abstractmethod
     def observe_images(self, image_ids: Sequence[str]) -> dict[str, Image]:
-        """One look at many images in as few calls as the cloud allows; one it does not know is GONE."""
+        """One look at many images in as few calls as the cloud allows; one it does not know is GONE.
+
+        Raises SaveInterrupted where a save was cut off before the cloud began it.
+        """
 
     @abstractmethod
     def finish_image(self, image_id: str, *, tags: Mapping[str, str], public: bool) -> None:

@@ -11,6 +11,7 @@ ImagesmithError
 │   ├── LaunchRefused        the cloud would not start the instance
 │   ├── InstanceLost         the instance failed, stopped or went away under the build
 │   ├── SaveFailed           the cloud gave up on the image
+│   ├── SaveInterrupted      nobody: the save was cut off before the cloud began it, and is asked for again
 │   └── Unreachable          no SSH within the limit
 ├── HostKeyMismatch          somebody between us and the instance; never tried again
 ├── TimeLimitExceeded        the author of the generator: a step's or the build's limit
@@ -69,6 +70,10 @@ class InstanceLost(CloudError):
 
 class SaveFailed(CloudError):
     """The cloud gave up on the image."""
+
+
+class SaveInterrupted(CloudError):
+    """The save was cut off before the cloud began it: it has to be asked for again."""
 
 
 class Unreachable(CloudError):

@@ -7,6 +7,7 @@ import pytest
 from imagesmith import waiting
 from imagesmith.clouds import ec2_cleanup
 from imagesmith.core import ResourceKind, TargetState
+from imagesmith.sandbox.unreliable.trouble import Kind
 
 from .nimbus_sites import KVM, NimbusSites
 from .openstack_sites import INDIA, SIERRA, Sites
@@ -57,24 +58,26 @@ def test_ec2_that_does_not_know_what_it_has_just_made(quick):
     assert quick.site.left() == []
 
 
-@pytest.mark.parametrize("site", [SIERRA, INDIA])
-def test_openstack(quick, site):
+@pytest.mark.parametrize("cloud", [SIERRA, INDIA])
+def test_openstack(quick, cloud):
     openstack = Sites(quick)
-    openstack.generator(site)
-    let_fail(quick, site, seed=4)
+    openstack.generator(cloud)
+    # Nova's own floating IPs can bear no mark: one whose answer was lost can't be told from anybody else's.
+    kinds = [kind for kind in Kind if cloud == SIERRA or kind not in (Kind.LOST_ANSWER, Kind.TIMED_OUT)]
+    let_fail(quick, cloud, seed=4, kinds=kinds)
     run = quick.run()
     quick.site.control("unreliable", {})
-    target = quick.target(run, site)
+    target = quick.target(run, cloud)
     assert target.state is TargetState.SUCCESSFUL, target.error
-    assert made(quick, run, site, ResourceKind.INSTANCE) == 1
-    assert openstack.shown(site)["launched"] == 1
-    assert openstack.left(site) == {}
+    assert made(quick, run, cloud, ResourceKind.INSTANCE) == 1
+    assert openstack.shown(cloud)["launched"] == 1
+    assert openstack.left(cloud) == {}
 
 
 def test_nimbus(quick):
     nimbus = NimbusSites(quick)
     nimbus.generator(KVM)
-    let_fail(quick, KVM, seed=5)
+    let_fail(quick, KVM, rate=0.15, seed=5)
     run = quick.run()
     quick.site.control("unreliable", {})
     target = quick.target(run, KVM)

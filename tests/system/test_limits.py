@@ -53,8 +53,18 @@ def start(deployment: Deployment, rest: Rest, name: str) -> str:
 ENDLESS = "#!/bin/sh\n# sandbox: take 600\n"
 SHORT = "#!/bin/sh\n# sandbox: take 1\n"
 LIMITED: Mapping[str, tuple[str, str, str, dict[str, Any]]] = {
-    "late-boot": ("openstack-sierra", "launch_vm", "time_limits.launch", {"script": SHORT, "time_limits": {"launch": "15s"}}),
-    "late-script": ("ec2", "customize", "time_limits.customize", {"script": ENDLESS, "time_limits": {"customize": "15s"}}),
+    "late-boot": (
+        "openstack-sierra",
+        "launch_vm",
+        "time_limits.launch",
+        {"script": SHORT, "time_limits": {"launch": "15s"}},
+    ),
+    "late-script": (
+        "ec2",
+        "customize",
+        "time_limits.customize",
+        {"script": ENDLESS, "time_limits": {"customize": "15s"}},
+    ),
     "late-image": ("ec2", "snapshot_image", "time_limits.save", {"script": SHORT, "time_limits": {"save": "15s"}}),
     "late-build": ("nimbus-hotel-kvm", "customize", "time_limit", {"script": ENDLESS, "time_limit": "40s"}),
 }
@@ -86,7 +96,7 @@ def test_time_limits_end_what_they_limit(slow: Deployment) -> None:
 
 @pytest.mark.chaos
 def test_a_script_that_fills_the_disk_of_its_machine(deployment: Deployment) -> None:
-    script = "#!/bin/sh\necho begins\nhead -c 100G /dev/zero >\"$HOME/full\"\necho cannot be said\nexit 7\n"
+    script = '#!/bin/sh\necho begins\nhead -c 100G /dev/zero >"$HOME/full"\necho cannot be said\nexit 7\n'
     write(deployment, "full-disk", "ec2", DEBIAN, script=script)
     rest = Rest(deployment)
     run_id = start(deployment, rest, "full-disk")
@@ -116,7 +126,7 @@ def test_a_script_that_prints_a_gigabyte(deployment: Deployment) -> None:
     assert logs and size < 64 << 20
     text = "".join(log.read_text() for log in logs)
     assert "prints so much that only its end is shown" in text
-    assert "bytes of output left out here; its end follows" in text
+    assert "bytes of output left out; its end follows" in text
     assert "the end" in text[-4000:]
 
 
@@ -131,7 +141,8 @@ def test_a_thousand_lines_a_second_come_live(deployment: Deployment) -> None:
         logs: list[Path] = list((deployment.home / "airflow").rglob("dag_id=live/*/task_id=ec2.customize/*"))
         return "".join(each.read_text() for each in logs)
 
-    text = str(until(lambda: (found := log()) if "ended-at-" in (found := log()) else "", "the script ends"))
+    until(lambda: "ended-at-" in log(), "the script ends")
+    text = log()
     ended_at = int(text.partition("ended-at-")[2].split('"')[0].split("\\")[0].split()[0])
     late_s = time.time() - ended_at
     print(f"the last line was in the log {late_s:.1f} s after it was printed")

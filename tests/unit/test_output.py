@@ -83,7 +83,7 @@ def test_the_log_is_full_after_so_many_bytes_or_lines():
 def test_of_a_long_output_the_end_follows_what_was_left_out():
     said, lines = fed(b"one\ntw")
     lines.skip_to_end(1_000_000)
-    assert said == ["one", f"… {1_000_000 - TAIL_BYTES - 4} bytes of output left out here; its end follows …"]
+    assert said == ["one", f"… {1_000_000 - TAIL_BYTES - 4} bytes of output left out; its end follows …"]
     assert lines.offset == 1_000_000 - TAIL_BYTES
     lines.feed(b"x" * (TAIL_BYTES - 5) + b"\nend\n")
     assert (said[-1], lines.offset) == ("end", 1_000_000)

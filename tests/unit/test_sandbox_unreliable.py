@@ -78,9 +78,7 @@ def test_ec2_says_no_and_does_nothing(ec2, let, kind, code, status):
     assert [group["GroupName"] for group in ec2.describe_security_groups()["SecurityGroups"]] == ["default"]
 
 
-@pytest.mark.parametrize(
-    ("kind", "made"), [(Kind.RESET, False), (Kind.LOST_ANSWER, True), (Kind.TIMED_OUT, True)]
-)
+@pytest.mark.parametrize(("kind", "made"), [(Kind.RESET, False), (Kind.LOST_ANSWER, True), (Kind.TIMED_OUT, True)])
 def test_ec2_gives_no_answer(ec2, let, kind, made):
     let(kinds=[kind], hold_s=0.2)
     with pytest.raises(BotoCoreError):

@@ -64,7 +64,7 @@ class Launching:
             if refusal(error) != "InvalidKeyPair.Duplicate":
                 raise
             known = self._ask(tried, "describe_key_pairs", special=WHEN_LAUNCHING, KeyNames=[request.name])["KeyPairs"]
-            made = self._first(known, tried)
+            made = dict(self._first(known, tried))
             is_new = False
         ledger.made(ResourceKind.KEY_PAIR, request.name, made["KeyPairId"])
         return is_new

@@ -78,6 +78,12 @@ def trouble_in(stderr: str, stdout: str = "") -> str:
     return ""
 
 
+def is_busy(words: str) -> bool:
+    """Whether the same call may succeed later."""
+    meaning = next((meaning for pattern, meaning in _MEANINGS if re.search(pattern, words, re.I)), None)
+    return meaning is not None and meaning.error is Busy
+
+
 def is_gone(words: str) -> bool:
     """Whether the client says that the workspace is no more."""
     return "unknown to the service" in words

@@ -204,8 +204,8 @@ def _request(path: str, *, method: str = "GET", document: Any = None) -> dict[st
     # Not through a proxy that the environment may name: this is loopback.
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     with opener.open(request, timeout=30) as answer:
-        document: dict[str, Any] = json.load(answer)
-    return document
+        told: dict[str, Any] = json.load(answer)
+    return told
 
 
 def _tail(log: Path) -> str:

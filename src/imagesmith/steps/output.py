@@ -28,10 +28,10 @@ class OutputLines:
         return self.offset >= LOG_BYTES or self._lines >= LOG_LINES
 
     def skip_to_end(self, size: int) -> None:
-        """Leave out all but the last `TAIL_BYTES` of an output of so many bytes, and say so; what follows is its end."""
+        """Leave out all but the last `TAIL_BYTES` of an output of so many bytes, and say so."""
         start = size - TAIL_BYTES
         if start > self.offset:
-            self._emit(f"… {start - self.offset} bytes of output left out here; its end follows …")
+            self._emit(f"… {start - self.offset} bytes of output left out; its end follows …")
             self.offset, self._rest = start, b""
 
     @property

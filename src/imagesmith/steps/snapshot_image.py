@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from imagesmith.catalog.records import TargetRecord
 from imagesmith.core import Image, ImageState, InstanceState, ResourceKind, SaveRequest, TargetState
-from imagesmith.errors import BuildStateError, InstanceLost, NameTaken, SaveFailed
+from imagesmith.errors import BuildStateError, InstanceLost, NameTaken, SaveFailed, SaveInterrupted
 from imagesmith.steps.context import TargetContext
 from imagesmith.waiting import in_thread
 
 IMAGE_FIRST_LOOK_S = 0.8
 IMAGE_LOOKS_S = (2, 3, 5)
+SAVE_AGAIN_S = 2.0
 STOP_LOOKS_S = (0.5, 1, 2)
 
 
@@ -22,8 +23,7 @@ async def snapshot_image(context: TargetContext) -> dict[str, str]:
     _refuse_uncustomized(context, row)
     if context.cloud.traits.powers_off:
         await _stopped(context, row.instance_id or "")
-    image_id = await _save(context, row)
-    await _available(context, image_id)
+    image_id = await _saved(context, row)
     await context.waits.call(
         f"{context.name}: finish image {image_id}",
         context.cloud.finish_image,
@@ -68,6 +68,18 @@ async def _stopped(context: TargetContext, instance_id: str) -> None:
 
 def _image_tags(context: TargetContext, row: TargetRecord) -> dict[str, str]:
     return {"Name": row.image_name, **context.tags(row)}
+
+
+async def _saved(context: TargetContext, row: TargetRecord) -> str:
+    """The id of the image, which is available; a save that was cut off is asked for again."""
+    while True:
+        image_id = await _save(context, row)
+        try:
+            await _available(context, image_id)
+            return image_id
+        except SaveInterrupted as error:
+            context.emit(f"{error}; it is asked for again")
+            await context.waits.pause(SAVE_AGAIN_S, f"{context.name}: save {row.instance_id} again", cause=error)
 
 
 async def _save(context: TargetContext, row: TargetRecord) -> str:

@@ -173,7 +173,9 @@ async def _stream(
                 await crash_points.areach(crash_points.AFTER_CALL)
                 lines.feed(chunk)
                 if lines.full and not to_end:
-                    context.emit(f"{context.name}: {script.name} prints so much that only its end is shown from here on")
+                    context.emit(
+                        f"{context.name}: {script.name} prints so much that only its end is shown from here on"
+                    )
                     return
                 if asyncio.get_running_loop().time() - saved_at > SAVE_OFFSET_S:
                     await _save_offset(context, lines)

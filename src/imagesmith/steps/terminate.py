@@ -143,7 +143,13 @@ async def _settle(context: TargetContext, row: TargetRecord, unclear: list[Resou
             f"{context.name}: {len(unclear)} call(s) were cut off; looking again in {context.cloud.traits.settle_s:g} s"
         )
         await context.waits.pause(context.cloud.traits.settle_s, f"{context.name}: wait for the cloud's listings")
-    await _delete(context, _doomed(row, await _find(context)))
+    found = await _find(context)
+    await _delete(context, _doomed(row, found))
+    if any(each.kind is ResourceKind.FLOATING_IP for each in await _identify(context, unclear, found)):
+        context.emit(
+            f"{context.name}: WARNING: the answer to a call for a floating IP was lost and none was found; "
+            "Nova's own can bear no mark: see whether there is one that nobody uses"
+        )
     for intent in unclear:
         await in_thread(context.catalog.abandon_resource, context.plan.build_id, context.name, intent.kind, intent.name)
 

@@ -127,7 +127,7 @@ class _Connection:
             message = await self._receive()
             if message["type"] == "http.disconnect":
                 return body
-            body += message.get("body", b"")
+            body += bytes(message.get("body", b""))
             if not message.get("more_body", False):
                 self._body = body
                 return body
@@ -147,7 +147,9 @@ class _Connection:
 
 async def _reply(send: Send, answered: Answered) -> None:
     headers = [(name, value) for name, value in answered.headers if name != b"content-length" or not answered.body]
-    if answered.body or b"content-length" not in dict(headers):  # an answer to HEAD tells the length of what it leaves out
+    if answered.body or b"content-length" not in dict(
+        headers
+    ):  # an answer to HEAD tells the length of what it leaves out
         headers.append((b"content-length", str(len(answered.body)).encode()))
     await send({"type": "http.response.start", "status": answered.status, "headers": headers})
     await send({"type": "http.response.body", "body": answered.body})
