@@ -91,6 +91,7 @@ def test_time_limits_end_what_they_limit(slow: Deployment) -> None:
         target = slow.catalog.target(build.build_id, cloud)
         assert target.state is TargetState.FAILED
         assert f"({whose}) is used up" in target.error, target.error
+    for cloud in CLOUDS:
         assert left_on(slow.sandbox, cloud) == []
 
 
