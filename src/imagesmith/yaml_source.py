@@ -22,6 +22,8 @@ MAX_BYTES = 1 << 20
 # The parser takes about 50 µs a value; these keep the worst file under a second of Airflow's parsing time.
 MAX_VALUES = 10_000
 MAX_DEPTH = 20
+# The parser looks at a tag once for each of its characters.
+MAX_TAG = 10_000
 
 _TAG = "tag:yaml.org,2002:"
 _MERGE = f"{_TAG}merge"
@@ -136,6 +138,10 @@ def _compose(text: str, document: Document) -> Node | None:
 
 def _bound(text: str) -> None:
     """Reads the file's events one at a time and raises _TooMuchError before a hostile one costs anything."""
+    for word in text.split():
+        if len(word) > MAX_TAG and "!" in word:
+            line = text[: text.find(word)].count("\n") + 1
+            raise _TooMuchError(line, f"a word of more than {MAX_TAG} characters holds a !, as a tag does")
     depth = 0
     for count, event in enumerate(YAML(typ="safe", pure=True).parse(text)):
         if isinstance(event, CollectionStartEvent):

@@ -85,6 +85,7 @@ FORM = [
     Row("yaml-deep", "x.yaml:1", "a: " + "[" * 50_000, ("nested more than 20 deep", "write a simpler file")),
     Row("yaml-many-values", "x.yaml:5000", "".join(f"k{number}: v\n" for number in range(30_000)), ("the file holds more than 10000 values", "write a simpler file")),
     Row("yaml-large", "x.yaml: ", "a: " + "x" * (1 << 20), ("the file is larger than 1 MiB", "move long scripts to include/scripts")),
+    Row("yaml-tag-of-a-megabyte", "x.yaml:7", top("description: " + "!" * 1_000_000), ("a word of more than 10000 characters holds a !, as a tag does", "write a simpler file")),
     Row("yaml-python-object", "x.yaml:7: description", top('description: !!python/object/apply:os.system ["touch pwned"]'), ("python/object/apply:os.system is not read here", "remove it; write plain values")),
     Row("yaml-own-tag", "x.yaml:7: description", top("description: !env HOME"), ("the tag !env is not read here", "write plain values")),
     Row("yaml-binary", "x.yaml:7: description", top("description: !!binary aGk="), ("binary is not read here", "write plain values")),
