@@ -200,7 +200,7 @@ class NimbusCloud(Cloud):
     def _memory_mb(self, instance_type: str) -> int:
         if not instance_type:
             return self.settings.memory_mb
-        if not instance_type.isdigit():
+        if not (instance_type.isascii() and instance_type.isdigit()):
             raise DefinitionError(
                 f"{self.name}: {instance_type} is no instance type of Nimbus, where it is the memory in MB, e.g. 2048; "
                 f"check instance_type of {self.name} in the generator"
