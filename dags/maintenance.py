@@ -42,7 +42,9 @@ with DAG(
     catchup=False,
     params={
         "generator": Param(type="string", minLength=1, description="The generator's name"),
-        "clouds": Param(None, type=["null", "array"], description="Which of its clouds; all by default"),
+        "clouds": Param(
+            None, type=["null", "array"], items={"type": "string"}, description="Which of its clouds; all by default"
+        ),
         "parameters": Param({}, type="object", description="The parameters a build would be given"),
     },
     tags=["imagesmith", "maintenance"],

@@ -9,7 +9,7 @@ from airflow.sdk.bases.hook import BaseHook
 from airflow.sdk.exceptions import AirflowNotFoundException
 
 from imagesmith.core import Cloud
-from imagesmith.errors import ConnectionMissing
+from imagesmith.errors import ConnectionMissing, SetupError
 from imagesmith.plan import PlannedCloud
 from imagesmith.steps.runner import Credential
 from imagesmith.waiting import SharedLooks
@@ -30,12 +30,17 @@ MISSING = (
 )
 
 
+UNREADABLE = "{cloud}: the Airflow connection {cloud} can't be read; write AIRFLOW_CONN_… of it as JSON or as a URI"
+
+
 def open_cloud(target: PlannedCloud, credential: Credential = None) -> Cloud:
     """The driver of the target's cloud, in a task; raises ConnectionMissing when the connection is missing."""
     try:
         connection = BaseHook.get_connection(target.cloud)
     except AirflowNotFoundException as error:
         raise ConnectionMissing(MISSING.format(cloud=target.cloud, type=target.cloud_type)) from error
+    except ValueError as error:
+        raise SetupError(UNREADABLE.format(cloud=target.cloud)) from error
     return cloud_of(target, connection, credential)
 
 
@@ -51,6 +56,8 @@ async def aconnection(target: PlannedCloud) -> Connection:
         return await BaseHook.aget_connection(target.cloud)
     except AirflowNotFoundException as error:
         raise ConnectionMissing(MISSING.format(cloud=target.cloud, type=target.cloud_type)) from error
+    except ValueError as error:
+        raise SetupError(UNREADABLE.format(cloud=target.cloud)) from error
 
 
 def cloud_of(target: PlannedCloud, connection: Connection, credential: Credential) -> Cloud:

@@ -212,13 +212,15 @@ def parameters_from_text(generator: Generator, given: Mapping[str, str]) -> dict
 def _chosen(generator: Generator, chosen: Sequence[str] | None) -> list[str]:
     if chosen is None:
         return list(generator.clouds)
+    known = ", ".join(generator.clouds)
+    if not isinstance(chosen, list | tuple):
+        raise DefinitionError(f"{generator.name}: clouds: {chosen!r:.80} is no list; give a list of some of: {known}")
     if not chosen:
-        known = ", ".join(generator.clouds)
         raise DefinitionError(f"{generator.name}: no cloud is chosen; choose at least one of: {known}")
     for name in chosen:
-        if name not in generator.clouds:
-            cure = did_you_mean(name, list(generator.clouds), things="its clouds are")
-            raise DefinitionError(f"{generator.name}: cloud {name} is not one of this generator; {cure}")
+        if not isinstance(name, str) or name not in generator.clouds:
+            cure = did_you_mean(str(name), list(generator.clouds), things="its clouds are")
+            raise DefinitionError(f"{generator.name}: cloud {name!s:.80} is not one of this generator; {cure}")
     return [name for name in generator.clouds if name in chosen]
 
 

@@ -12,23 +12,18 @@ import pytest
 class Row:
     """`where` is the file's line and key, the parameter, connection, option, variable or field the input goes into.
 
-    The message names it; `says` are further words it holds: what is wrong, and, last, the cure. `xfail` is the reason
-    where the product does not do so yet.
+    The message names it; `says` are further words it holds: what is wrong, and, last, the cure.
     """
 
     id: str
     where: str
     given: Any
     says: tuple[str, ...]
-    xfail: str = ""
 
 
 def table(rows: list[Row]) -> list[Any]:
     """The rows for `parametrize`."""
-    return [
-        pytest.param(row, id=row.id, marks=[pytest.mark.xfail(strict=True, reason=row.xfail)] if row.xfail else [])
-        for row in rows
-    ]
+    return [pytest.param(row, id=row.id) for row in rows]
 
 
 def check(row: Row, message: str) -> None:

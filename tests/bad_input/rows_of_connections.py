@@ -152,5 +152,5 @@ OPENING = [
     Row("connection-missing-ec2", "east: there is no Airflow connection named east", ("ec2", None), ("airflow connections add east --conn-type imagesmith_ec2",)),
     Row("connection-missing-openstack", "there is no Airflow connection named east", ("openstack", None), ("--conn-type imagesmith_openstack",)),
     Row("connection-missing-nimbus", "there is no Airflow connection named east", ("nimbus", None), ("--conn-type imagesmith_nimbus",)),
-    Row("connection-of-broken-json", "east: the Airflow connection east", ("ec2", '{"conn_type": "imagesmith_ec2", '), ("can't be read",), xfail="opening.open_cloud lets Airflow's own ValueError through"),
+    Row("connection-of-broken-json", "east: the Airflow connection east", ("ec2", '{"conn_type": "imagesmith_ec2", '), ("can't be read",)),
 ]  # fmt: skip

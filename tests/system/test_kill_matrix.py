@@ -66,6 +66,7 @@ class Matrix:
 
 
 def _kill(pid: int) -> None:
+    assert pid > 1
     with suppress(ProcessLookupError):
         os.kill(pid, signal.SIGKILL)
     until(lambda: started_at(pid) is None, f"process {pid} is gone", limit_s=20, every_s=0.05)
@@ -85,7 +86,9 @@ def kill_task(deployment: Deployment, held: int) -> None:
 
 def kill_executor(deployment: Deployment, held: int) -> None:
     """The executor's worker that runs the task, or what keeps the trigger's process."""
-    _kill(_parent(held))
+    parent = _parent(held)
+    # One whose parent was killed before has another by now, which is not ours.
+    _kill(parent if parent > 1 else held)
     deployment.imagesmith("airflow", "up")
 
 
