@@ -1,6 +1,6 @@
 # Everything starts from a clone: each target sets up what it needs (tools/setup.sh) and nothing twice.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down test check test-system test-openstack bench lock env clean
+.PHONY: help setup demo up down test check test-system test-chaos test-openstack bench lock env clean
 
 BIN := .venv/bin
 SHELL_FILES = $(shell git ls-files '*.sh' .ci/run 'src/imagesmith/sandbox/guest/*' | grep -v service)
@@ -36,6 +36,10 @@ check: ## linters, types, import borders, shell scripts, the compose file
 test-system: ## the tests with real virtual machines
 	@tools/setup.sh sandbox peers
 	@$(BIN)/pytest -q -m system $(ARGS)
+
+test-chaos: ## the kill matrix (every step, at five instants, eight victims), and a hundred builds on unreliable clouds
+	@tools/setup.sh sandbox
+	@AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT=20 $(BIN)/pytest -q -s -m chaos $(ARGS)
 
 test-openstack: ## the driver's contract and a whole build on a real OpenStack: OS_CLOUD, or one that OPENSTACK_SCRIPTS brings up
 	@tools/setup.sh

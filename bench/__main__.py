@@ -1,6 +1,7 @@
 """`python -m bench`: starts a sandbox and an Airflow of its own, measures, prints the tables, ends everything."""
 
 import argparse
+import re
 import signal
 import sys
 from collections.abc import Sequence
@@ -21,7 +22,7 @@ def main(words: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, _end)
     signal.signal(signal.SIGHUP, _end)
     counts, cases = target_counts(arguments), planned(arguments)
-    extra = dict(word.split("=", 1) for word in arguments.set)
+    extra = dict(arguments.set)
     runs: list[Run] = []
     try:
         with open_stage(counts, extra) as stage:
@@ -61,7 +62,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--runs", type=_positive, default=5, help="rounds; the tables show medians of them (5)")
     parser.add_argument("--simulated-runs", type=_positive, help="another number of rounds for simulated machines")
-    parser.add_argument("--minutes", type=float, default=90, help="begin no round that would end later (90)")
+    parser.add_argument("--minutes", type=_positive, default=90, help="begin no round that would end later (90)")
     parser.add_argument("--only", choices=("real", "simulated"), help="machines of this kind only")
     parser.add_argument("--quick", action="store_true", help="one round of the smallest simulated case, no warm-up")
     parser.add_argument("--cloud", action="append", choices=CLOUDS, help="only this one; may be given again")
@@ -69,15 +70,23 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--targets", type=_counts, help=f"simulated machines at once ({usual})")
     keys = [each.key for each in contenders()]
     parser.add_argument("--contender", action="append", choices=keys, help="only this one; may be given again")
-    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="a setting of Airflow to try")
+    parser.add_argument(
+        "--set", type=_pair, action="append", default=[], metavar="NAME=VALUE", help="a setting of Airflow to try"
+    )
     return parser
 
 
 def _positive(word: str) -> int:
-    number = int(word)
-    if number < 1:
-        raise argparse.ArgumentTypeError("must be 1 or more")
-    return number
+    if not re.fullmatch(r"[0-9]{1,6}", word) or int(word) < 1:
+        raise argparse.ArgumentTypeError(f"{word!r:.80} is no whole number from 1 on; write digits only")
+    return int(word)
+
+
+def _pair(word: str) -> tuple[str, str]:
+    name, sign, value = word.partition("=")
+    if not name or not sign:
+        raise argparse.ArgumentTypeError(f"{word!r:.80} is no NAME=VALUE; write --set NAME=VALUE")
+    return name, value
 
 
 def _counts(word: str) -> tuple[int, ...]:

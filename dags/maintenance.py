@@ -16,11 +16,24 @@ with DAG(
     start_date=datetime(2026, 1, 1),
     catchup=False,
     max_active_runs=1,
-    params={"dry_run": Param(False, type="boolean", description="Say what would be done and touch nothing")},
+    params={
+        "dry_run": Param(False, type="boolean", description="Say what would be done and touch nothing"),
+        "older_than_hours": Param(
+            24,
+            type="number",
+            minimum=0,
+            description="Age of what bears this deployment's tag and no catalog knows, before it is deleted",
+        ),
+    },
     tags=["imagesmith", "maintenance"],
     is_paused_upon_creation=False,
 ):
-    Janitor(task_id="sweep", only_report="{{ params.dry_run }}", execution_timeout=timedelta(hours=1))
+    Janitor(
+        task_id="sweep",
+        only_report="{{ params.dry_run }}",
+        older_than_hours="{{ params.older_than_hours }}",
+        execution_timeout=timedelta(hours=1),
+    )
 
 with DAG(
     dag_id="imagesmith_plan",
@@ -29,7 +42,9 @@ with DAG(
     catchup=False,
     params={
         "generator": Param(type="string", minLength=1, description="The generator's name"),
-        "clouds": Param(None, type=["null", "array"], description="Which of its clouds; all by default"),
+        "clouds": Param(
+            None, type=["null", "array"], items={"type": "string"}, description="Which of its clouds; all by default"
+        ),
         "parameters": Param({}, type="object", description="The parameters a build would be given"),
     },
     tags=["imagesmith", "maintenance"],

@@ -8,6 +8,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
+from .fake_airflow import airflow  # noqa: F401  # a fixture of several folders
 from .real_openstack import empty_image, real_openstack  # noqa: F401  # fixtures of several folders
 
 PROJECT = Path(__file__).parents[1]

@@ -10,9 +10,11 @@ from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
 from airflow.providers.amazon.aws.utils.connection_wrapper import AwsConnectionWrapper
 from airflow.sdk.exceptions import AirflowNotFoundException
 
+from imagesmith.clouds.connection_fields import check_extra, check_key, check_url
 from imagesmith.clouds.ec2 import CLIENT_CONFIG, Ec2Cloud
 from imagesmith.clouds.ec2_words import Ec2Settings
 from imagesmith.errors import ImagesmithError, SetupError
+from imagesmith.provider import EC2_CONNECTION
 
 CONNECTION_TYPES = ("imagesmith_ec2", "aws")
 
@@ -60,14 +62,21 @@ class Ec2Hook(AwsBaseHook):
                 f"{self.cloud_name}: the Airflow connection of that name is of type {connection.conn_type}; "
                 f"make it one of {' or '.join(CONNECTION_TYPES)}"
             )
+        self._check(connection)
         # Fields left empty in the form arrive as empty text, which the SDK would take for a value.
         extra = {key: value for key, value in connection.extra_dejson.items() if value not in (None, "")}
+        check_url(self.cloud_name, "endpoint_url", extra.get("endpoint_url"))
         extra["region_name"] = self.settings.region or extra.get("region_name") or "us-east-1"
         if self.settings.endpoint_url:
             extra["endpoint_url"] = self.settings.endpoint_url
         return AwsConnectionWrapper.from_connection_metadata(
             conn_id=self.cloud_name, login=connection.login, password=connection.password, extra=extra
         )
+
+    def _check(self, connection: Any) -> None:
+        check_extra(self.cloud_name, connection.extra, lines=EC2_CONNECTION["conn-fields"])
+        check_key(self.cloud_name, "login", connection.login)
+        check_key(self.cloud_name, "password", connection.password)
 
     def _fetch(self) -> Any:
         try:

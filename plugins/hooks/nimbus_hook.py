@@ -7,9 +7,14 @@ from typing import Any
 
 from airflow.sdk.bases.hook import BaseHook
 
+from imagesmith.clouds.connection_fields import check_extra
 from imagesmith.clouds.nimbus import NimbusCloud
 from imagesmith.clouds.nimbus_words import NimbusCredentials, NimbusSettings
 from imagesmith.errors import ImagesmithError
+from imagesmith.provider import NIMBUS_CONNECTION
+
+TEXTS = ("certificate", "private_key")
+LINES = tuple(name for name in NIMBUS_CONNECTION["conn-fields"] if name not in TEXTS)
 
 
 class NimbusHook(BaseHook):
@@ -33,11 +38,14 @@ class NimbusHook(BaseHook):
     def cloud(self, name: str = "", settings: Mapping[str, Any] | None = None) -> NimbusCloud:
         """The driver of this cloud, by include/clouds.yaml, and by the connection where that says nothing."""
         connection = self._connection or self.get_connection(self.cloud_name)
+        check_extra(name or self.cloud_name, connection.extra, lines=LINES, texts=TEXTS)
         told = {key: value for key, value in connection.extra_dejson.items() if value not in (None, "")}
         given = {key: value for key, value in (settings or {}).items() if value is not None}
         known = NimbusSettings.from_mapping({**told, **given})
         known.check(name or self.cloud_name)
-        return NimbusCloud(name or self.cloud_name, known, NimbusCredentials.from_fields(connection.extra_dejson))
+        credentials = NimbusCredentials.from_fields(connection.extra_dejson)
+        credentials.check(name or self.cloud_name)
+        return NimbusCloud(name or self.cloud_name, known, credentials)
 
     def test_connection(self) -> tuple[bool, str]:
         """What Airflow's button shows: whom the cloud takes us for, or why it does not."""

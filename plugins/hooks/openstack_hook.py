@@ -7,8 +7,9 @@ from typing import Any
 
 from airflow.sdk.bases.hook import BaseHook
 
+from imagesmith.clouds.connection_fields import check_extra, check_line
 from imagesmith.clouds.openstack import OpenStackCloud
-from imagesmith.clouds.openstack_login import Credentials
+from imagesmith.clouds.openstack_login import LINES, Credentials
 from imagesmith.clouds.openstack_password import open_cloud
 from imagesmith.clouds.openstack_words import OpenStackSettings
 from imagesmith.errors import ImagesmithError
@@ -35,6 +36,8 @@ class OpenStackHook(BaseHook):
     def credentials(self) -> Credentials:
         """What the connection holds."""
         connection = self._connection or self.get_connection(self.cloud_name)
+        check_extra(self.cloud_name, connection.extra, lines=LINES)
+        check_line(self.cloud_name, "login", connection.login)
         return Credentials.from_fields(
             login=connection.login or "", password=connection.password or "", extra=connection.extra_dejson
         )

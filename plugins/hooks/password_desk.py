@@ -8,7 +8,8 @@ from typing import Any
 
 from imagesmith import settings
 from imagesmith.cloud_settings import CloudSettings, read_clouds
-from imagesmith.clouds.openstack_login import Credentials
+from imagesmith.clouds.connection_fields import check_extra, check_line
+from imagesmith.clouds.openstack_login import LINES, Credentials
 from imagesmith.clouds.openstack_password import exchange, revoke
 from imagesmith.clouds.openstack_words import OpenStackSettings
 from imagesmith.errors import SetupError, Transient
@@ -101,6 +102,8 @@ class AirflowDesk:
                 f"{cloud}: there is no Airflow connection named {cloud}; add it under Admin > Connections with the "
                 "type “Imagesmith: OpenStack”, with user and project and without a password"
             ) from error
+        check_extra(cloud, connection.extra, lines=LINES)
+        check_line(cloud, "login", connection.login)
         return Credentials.from_fields(login=connection.login or "", password=password, extra=connection.extra_dejson)
 
     def _secret(self) -> bytes:

@@ -78,7 +78,7 @@ class AirflowClient:
         """A new run; raises NoSuchGenerator, or DefinitionError when the DAG is paused or `conf` does not fit it."""
         self._refuse_unready(dag_id)
         body = {"logical_date": None, "conf": dict(conf), "note": note or None}
-        made = self._call("POST", f"/dags/{quote(dag_id)}/dagRuns", body, subject=dag_id)
+        made = self._call("POST", f"/dags/{quote(dag_id, safe='')}/dagRuns", body, subject=dag_id)
         return Run(dag_id, made["dag_run_id"], made["state"])
 
     def run(self, dag_id: str, run_id: str) -> Run:
@@ -139,7 +139,7 @@ class AirflowClient:
             return self._call(method, path, body, subject=subject)
         if answer.status >= 400:
             raise _refusal(answer, subject=subject, api=self._api)
-        return answer.json() if answer.data else None
+        return self._document(answer) if answer.data else None
 
     def _log_in(self) -> str:
         if self._api.password is None:
@@ -151,8 +151,20 @@ class AirflowClient:
         answer = self._request("POST", "/auth/token", who, {"Accept": "application/json"})
         if answer.status >= 400:
             raise _refusal(answer, subject="Airflow", api=self._api)
-        token: str = answer.json()["access_token"]
+        document = self._document(answer)
+        if not isinstance(document, dict) or not isinstance(document.get("access_token"), str):
+            raise self._no_airflow()
+        token: str = document["access_token"]
         return token
+
+    def _document(self, answer: urllib3.BaseHTTPResponse) -> Any:
+        try:
+            return answer.json()
+        except ValueError as error:
+            raise self._no_airflow() from error
+
+    def _no_airflow(self) -> SetupError:
+        return SetupError(f"what answers at {self.url} is no Airflow; set IMAGESMITH_AIRFLOW_URL to where it runs")
 
     def _request(self, method: str, path: str, body: object, headers: Mapping[str, str]) -> urllib3.BaseHTTPResponse:
         try:
@@ -191,9 +203,9 @@ def _refusal(answer: urllib3.BaseHTTPResponse, *, subject: str, api: AirflowApi)
 def _detail(answer: urllib3.BaseHTTPResponse) -> str:
     try:
         detail = answer.json()["detail"]
-    except (ValueError, KeyError, TypeError):
+        if isinstance(detail, list):
+            return "; ".join(f"{'.'.join(map(str, one['loc'][1:]))}: {one['msg']}" for one in detail)
+    except (ValueError, KeyError, TypeError, RecursionError):
         return (answer.data.decode(errors="replace").strip() or answer.reason or "no reason given")[:300]
-    if isinstance(detail, list):
-        return "; ".join(f"{'.'.join(map(str, one['loc'][1:]))}: {one['msg']}" for one in detail)
     # What follows an empty line is the whole schema.
     return str(detail.get("reason", detail) if isinstance(detail, dict) else detail).split("\n\n")[0]

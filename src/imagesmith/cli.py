@@ -18,11 +18,14 @@ EXIT_INTERRUPTED = 130
 def main(arguments: Sequence[str] | None = None) -> int:
     """The exit code of the command in `arguments`, by default the process's own."""
     words = sys.argv[1:] if arguments is None else list(arguments)
+    if (odd := next((word for word in words if not _is_text(word)), None)) is not None:
+        print(f"imagesmith: the argument {odd!r:.80} is not text in UTF-8; write it anew", file=sys.stderr)
+        return 2
     chosen = _parser(words[0] if words else "").parse_args(words)
     try:
         return int(chosen.func(chosen))
     except ImagesmithError as error:
-        print(f"imagesmith: {error}", file=sys.stderr)
+        print(f"imagesmith: {_shown(error)}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
@@ -30,6 +33,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # The reader, `head` perhaps, has seen enough; without this the interpreter complains at its end.
         sys.stdout = None
         return 0
+
+
+def _is_text(word: str) -> bool:
+    """False for bytes that were no text, which Python hands on as halves of characters."""
+    try:
+        return b"\0" not in word.encode()
+    except UnicodeEncodeError:
+        return False
+
+
+def _shown(error: ImagesmithError) -> str:
+    """The error's lines with nothing in them that a terminal would act on."""
+    from imagesmith.findings import on_one_line
+
+    return "\n".join(on_one_line(line) for line in str(error).split("\n"))
 
 
 def _parser(word: str) -> argparse.ArgumentParser:

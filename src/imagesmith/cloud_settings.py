@@ -14,11 +14,18 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import AfterValidator, model_validator
 
-from imagesmith.documents import NAME_CURE, NAME_SHAPE, Section, mistake, one_line, read_section
+from imagesmith.documents import Section, mistake, one_line, read_section
 from imagesmith.findings import Finding, did_you_mean
+from imagesmith.names import NAME_CURE, NAME_SHAPE
+from imagesmith.urls import is_host_and_port, is_plain_url
 from imagesmith.yaml_source import Document, read_document
 
 FILE_NAME = "clouds.yaml"
+
+_MAX_MEMORY_MB = 1 << 20
+_MAX_CORES = 512
+# A cloud's tasks are a group of its name in the DAG, beside these.
+_TASK_NAMES = ("begin", "publish")
 
 _SECRET = re.compile(
     r"password|passwd|passphrase|secret|token|credential|(^|_)(access|private|secret|api)_?key|(^|_)key_?id",
@@ -47,12 +54,19 @@ def _cidr(value: str) -> str:
 
 
 def _url(value: str) -> str:
-    if not re.fullmatch(r"https?://[^\s/@?#]+(/[^\s?#@]*)?", value):
+    if not is_plain_url(value):
         raise mistake(
             "is not a plain http(s) URL",
             "write https://host:port; a user name or password belongs in the connection",
         )
     return value.rstrip("/")
+
+
+def _region(value: str) -> str:
+    # As botocore takes them.
+    if not re.fullmatch(r"(?![0-9]+$)(?!-)[A-Za-z0-9-]{1,63}(?<!-)", value):
+        raise mistake(f"{value!r} is no region", "write e.g. us-east-1")
+    return value
 
 
 class CloudSettings(Section):
@@ -80,6 +94,11 @@ class CloudSettings(Section):
         return None
 
     @classmethod
+    def instance_type_problem(cls, instance_type: str) -> tuple[str, str] | None:
+        """What is wrong with an instance type on this type of cloud and its cure, or None."""
+        return None
+
+    @classmethod
     def tags_problem(cls, tags: Mapping[str, str]) -> tuple[str, str] | None:
         """What is wrong with an entry's tags on this type of cloud and its cure, or None."""
         return None
@@ -98,7 +117,7 @@ class Ec2Settings(CloudSettings):
     """EC2, or what speaks its API; lengths and characters of names and tags as in EC2's API reference."""
 
     type: str = "ec2"
-    region: Line = "us-east-1"
+    region: Annotated[Line, AfterValidator(_region)] = "us-east-1"
     endpoint_url: Annotated[str, AfterValidator(_url)] | None = None
     subnet_id: Line | None = None
     vpc_id: Line | None = None
@@ -219,7 +238,8 @@ class OpenStackSettings(CloudSettings):
         for key, value in tags.items():
             if not re.fullmatch(r"[A-Za-z0-9_.-]{1,200}", key):
                 return f"the tag {key[:40]} is no name for metadata", "use letters, digits and _ . -"
-            if key.lower() in ("name", "id", "status", "owner", "visibility") or key.startswith("imagesmith_"):
+            plain = key.lower().replace("-", "_")  # as Havana's Glance writes them
+            if plain in ("name", "id", "status", "owner", "visibility") or plain.startswith("imagesmith_"):
                 return f"the tag {key} is an image's own word", "choose another name"
             if len(value) > 255:
                 return f"the tag {key} is too long", "OpenStack wants values of up to 255 characters"
@@ -227,13 +247,25 @@ class OpenStackSettings(CloudSettings):
 
 
 def _host_and_port(value: str) -> str:
-    if not re.fullmatch(r"[A-Za-z0-9.-]+:\d{1,5}", value):
+    if not is_host_and_port(value):
         raise mistake(f"{value!r} is no host:port", "write e.g. svc.uc.futuregrid.org:8443")
     return value
 
 
+def _memory_mb(value: int) -> int:
+    if not 1 <= value <= _MAX_MEMORY_MB:
+        raise mistake(f"{value} MB is no size for memory", f"use 1 to {_MAX_MEMORY_MB}")
+    return value
+
+
+def _cores(value: int) -> int:
+    if not 1 <= value <= _MAX_CORES:
+        raise mistake(f"{value} is no number of cores", f"use 1 to {_MAX_CORES}")
+    return value
+
+
 def _slash_dn(value: str) -> str:
-    if not re.fullmatch(r"(/[A-Za-z0-9.]+=[^/\n]+(/[^=\n/]+)*)+", value):
+    if not re.fullmatch(r"(/[A-Za-z0-9.]+=[^/]+(/[^=/]+)*)+", value) or not value.isprintable():
         raise mistake(f"{value!r} is no name in slash form", "write e.g. /O=Grid/CN=host/svc.uc.futuregrid.org")
     return value
 
@@ -247,8 +279,8 @@ class NimbusSettings(CloudSettings):
     factory_identity: Annotated[str, AfterValidator(_slash_dn)] | None = None
     hypervisor: Line = "xen"
     cloud_client: Line | None = None
-    memory_mb: int = 1024
-    cores: int = 1
+    memory_mb: Annotated[int, AfterValidator(_memory_mb)] = 1024
+    cores: Annotated[int, AfterValidator(_cores)] = 1
     repository_https: bool = False
     ssh_port: Annotated[int, AfterValidator(_port)] = 22
 
@@ -271,11 +303,21 @@ class NimbusSettings(CloudSettings):
     def source_image_problem(
         cls, *, image_id: str, name: str, owner: str, properties: Mapping[str, str]
     ) -> tuple[str, str] | None:
-        """Nimbus knows images by their names: one's own, and the common ones."""
+        """Nimbus knows images by their names: one's own, and the common ones; a name is an argument of the client."""
         if properties:
             return "Nimbus images have no properties to go by", "write the image's name"
+        wanted = image_id or name
+        if wanted.startswith(("-", "/")) or ".." in wanted.split("/") or " " in wanted:
+            return f"{wanted!r} is no name for an image of Nimbus", "write it as the site's client lists it"
         if owner not in ("", "self"):
             return "Nimbus knows one's own images and the common ones", "write owner: self, or none"
+        return None
+
+    @classmethod
+    def instance_type_problem(cls, instance_type: str) -> tuple[str, str] | None:
+        """An instance type is its memory."""
+        if not re.fullmatch(r"[1-9][0-9]{0,6}", instance_type) or int(instance_type) > _MAX_MEMORY_MB:
+            return f"{instance_type!r} is no instance type of Nimbus", "write the memory in MB, e.g. 2048, in quotes"
         return None
 
 
@@ -332,6 +374,8 @@ def load_clouds(include_dir: Path) -> tuple[dict[str, CloudSettings], list[Findi
 def _cloud(name: str, value: Any, *, document: Document) -> CloudSettings | None:
     if not NAME_SHAPE.fullmatch(name):
         document.report((name,), "is not a name for a cloud", NAME_CURE)
+    elif name in _TASK_NAMES:
+        document.report((name,), "is the name of a task of every build", "choose another, e.g. with a prefix")
     if not isinstance(value, dict):
         document.report((name,), "must be a mapping", f"write {name}: {{type: ec2}}")
         return None

@@ -74,23 +74,28 @@ class SourceImage:
 
 @dataclass(frozen=True)
 class Instance:
-    """One look at an instance; `reason` is the cloud's own words for a failure, `address` is where SSH answers."""
+    """One look at an instance; `reason` is the cloud's own words for a failure, `address` is where SSH answers.
+
+    `known` is False where the cloud has never heard of it, which it may say of one it has just made.
+    """
 
     id: str
     state: InstanceState
     address: str = ""
     reason: str = ""
+    known: bool = True
 
 
 @dataclass(frozen=True)
 class Image:
-    """One look at an image; `snapshot_ids` are the disks behind it where the cloud has such."""
+    """One look at an image; `snapshot_ids` are the disks behind it, where there are such; `known` as of instances."""
 
     id: str
     state: ImageState
     name: str = ""
     reason: str = ""
     snapshot_ids: tuple[str, ...] = ()
+    known: bool = True
 
 
 @dataclass(frozen=True)
@@ -120,7 +125,12 @@ TAG_GENERATOR = "imagesmith:generator"
 TAG_VERSION = "imagesmith:version"
 TAG_SCRIPT = "imagesmith:script-sha256"
 TAG_SOURCE = "imagesmith:source-image"
+# Which deployment made it: two that share an account never touch each other's.
+TAG_DEPLOYMENT = "imagesmith:deployment"
 
+
+# The reason of a look at something the cloud has never heard of.
+UNKNOWN = "the cloud does not know it"
 
 # In front of a cloud's name: the key of a run's conf that carries the password the cloud asks for.
 PASSWORD_PREFIX = "password_"
@@ -283,7 +293,10 @@ class Cloud(ABC):
 
     @abstractmethod
     def observe_images(self, image_ids: Sequence[str]) -> dict[str, Image]:
-        """One look at many images in as few calls as the cloud allows; one it does not know is GONE."""
+        """One look at many images in as few calls as the cloud allows; one it does not know is GONE.
+
+        Raises SaveInterrupted where a save was cut off before the cloud began it.
+        """
 
     @abstractmethod
     def finish_image(self, image_id: str, *, tags: Mapping[str, str], public: bool) -> None:

@@ -54,6 +54,8 @@ def _schedule(value: str) -> str:
     cure = 'write a cron expression of five fields, e.g. "0 3 * * 1", or @weekly'
     if len(value.split()) != 5:
         raise mistake(f"{value!r} is no schedule", cure)
+    if any(field.lower().startswith("r") for field in value.split()):
+        raise mistake(f"{value!r} means another moment each time it is read", cure)
     try:
         # Asking for a moment shows what the fields alone do not: there is no 31 February.
         croniter(value, datetime(2026, 1, 1, tzinfo=UTC)).get_next(datetime)

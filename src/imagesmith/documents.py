@@ -12,9 +12,6 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 from imagesmith.findings import Finding, did_you_mean, nearest
 from imagesmith.yaml_source import Document, KeyPath
 
-NAME_SHAPE = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
-NAME_CURE = "use a-z, 0-9 and hyphens, at most 63, starting with a letter or digit"
-
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\x80-\x9f]")
 
 
@@ -43,6 +40,8 @@ def one_line(text: str, *, limit: int = 255) -> str:
         raise mistake("is empty", "give it a value or remove the key")
     if _CONTROL.search(text):
         raise mistake("holds a line break or another control character", "write it on one line")
+    if hidden := next((letter for letter in text if not letter.isprintable()), ""):
+        raise mistake(f"holds U+{ord(hidden):04X}, which cannot be seen", "remove it")
     if text != text.strip():
         raise mistake("begins or ends with a blank", "remove the blank")
     if len(text) > limit:

@@ -11,12 +11,14 @@ ImagesmithError
 │   ├── LaunchRefused        the cloud would not start the instance
 │   ├── InstanceLost         the instance failed, stopped or went away under the build
 │   ├── SaveFailed           the cloud gave up on the image
+│   ├── SaveInterrupted      nobody: the save was cut off before the cloud began it, and is asked for again
 │   └── Unreachable          no SSH within the limit
 ├── HostKeyMismatch          somebody between us and the instance; never tried again
 ├── TimeLimitExceeded        the author of the generator: a step's or the build's limit
 ├── BuildStateError          whoever cleared or started tasks by hand
 ├── BuildFailed              whoever acts on the reasons in its message, one for each target
 ├── SetupError               whoever runs this deployment: a secret, a database, a tool is missing
+│   └── ConnectionMissing
 └── Transient                nobody: the same call may succeed later
     ├── CloudBusy            throttled, or an error of the cloud's own
     ├── ConnectionLost       the connection to the instance broke
@@ -70,6 +72,10 @@ class SaveFailed(CloudError):
     """The cloud gave up on the image."""
 
 
+class SaveInterrupted(CloudError):
+    """The save was cut off before the cloud began it: it has to be asked for again."""
+
+
 class Unreachable(CloudError):
     """SSH on the instance did not answer within the limit."""
 
@@ -88,6 +94,10 @@ class BuildStateError(ImagesmithError):
 
 class SetupError(ImagesmithError):
     """The deployment lacks something it needs."""
+
+
+class ConnectionMissing(SetupError):
+    """A cloud has no Airflow connection of its name."""
 
 
 class Transient(ImagesmithError):

@@ -57,8 +57,17 @@ class Finding:
 
     def __str__(self) -> str:
         place = f"{self.file}:{self.line}" if self.line else self.file
-        what = f"{self.key}: {self.message}" if self.key else self.message
-        return f"{place}: {what} → {self.cure}"
+        what = f"{_short(self.key)}: {_short(self.message)}" if self.key else _short(self.message)
+        return on_one_line(f"{place}: {what} → {_short(self.cure)}")
+
+
+def on_one_line(text: str) -> str:
+    """The text with all that a terminal would act on, or could not show, written as an escape."""
+    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
+
+
+def _short(text: str, limit: int = 500) -> str:
+    return text if len(text) <= limit else f"{text[:limit]}…"
 
 
 def in_order(findings: Collection[Finding]) -> list[Finding]:

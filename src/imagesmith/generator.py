@@ -19,9 +19,10 @@ from imagesmith import settings as deployment
 from imagesmith.cloud_settings import FILE_NAME, CloudSettings, read_clouds
 from imagesmith.content import Script, UploadFile, read_files, read_scripts
 from imagesmith.definition import CloudEntry, GeneratorFile, TimeLimits
-from imagesmith.documents import NAME_CURE, NAME_SHAPE, read_section
+from imagesmith.documents import read_section
 from imagesmith.findings import Finding, did_you_mean, in_order
 from imagesmith.image_names import DEFAULT, sample, template_problem
+from imagesmith.names import NAME_CURE, NAME_SHAPE
 from imagesmith.parameters import Parameter, name_problem, own_problems
 from imagesmith.yaml_source import Document, KeyPath, read_document
 
@@ -239,6 +240,9 @@ def _check_entry(
     at: KeyPath = ("clouds", name)
     if settings.needs_instance_type and entry and entry.get("instance_type") is None:
         document.report((*at, "instance_type"), "is missing", "add `instance_type:`, e.g. t3.small")
+    instance_type = entry.get("instance_type")
+    if isinstance(instance_type, str) and instance_type:
+        _report(document, (*at, "instance_type"), settings.instance_type_problem(instance_type))
     template = entry.get("image_name") or DEFAULT
     if isinstance(template, str) and template_problem(template) is None:
         _report(document, (*at, "image_name"), settings.image_name_problem(sample(template, generator)))

@@ -43,7 +43,9 @@ def script_problem(text: str) -> Problem | None:
     if "\r\n" in text:
         line = text[: text.index("\r\n")].count("\n") + 1
         return f"has Windows line ends (line {line})", "save it with Unix line ends"
-    if not re.match(r"#!\s*/\S", text):
+    if "\r" in text.partition("\n")[0]:
+        return "has a carriage return in its first line", "save it with Unix line ends"
+    if not re.match(r"#![ \t]*/\S", text):
         cure = "make the first line #!/bin/bash or another interpreter's path"
         if text.startswith("\ufeff"):
             return "begins with a byte order mark, so its #! is not seen", "save it as UTF-8 without BOM"
@@ -99,6 +101,6 @@ def target_problem(path: str) -> Problem | None:
         or ".." in PurePosixPath(path).parts
     ):
         return f"{path!r} is not a plain path of a file", cure
-    if len(path.encode()) > 1024:
-        return "the path is longer than 1024 bytes", cure
+    if len(path.encode()) > 1024 or any(len(part.encode()) > 255 for part in PurePosixPath(path).parts):
+        return "the path is longer than 1024 bytes, or a name in it than 255", cure
     return None

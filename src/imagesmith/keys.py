@@ -30,7 +30,7 @@ class KeyPair:
 def parse_secret(text: str) -> bytes:
     """The deployment secret's bytes from its URL-safe base64; raises SetupError if it is short or no base64."""
     try:
-        secret = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+        secret = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
     except ValueError as error:
         raise SetupError("IMAGESMITH_SECRET is not URL-safe base64; make one with `imagesmith secret`") from error
     if len(secret) < SECRET_BYTES:
@@ -39,6 +39,12 @@ def parse_secret(text: str) -> bytes:
             "make one with `imagesmith secret` and give every component the same"
         )
     return secret
+
+
+def deployment_id(secret: bytes) -> str:
+    """12 hex digits by which deployments know what is theirs; they tell nothing of the secret."""
+    info = b"imagesmith deployment id 1"
+    return HKDF(algorithm=hashes.SHA256(), length=6, salt=None, info=info).derive(secret).hex()
 
 
 def derive(secret: bytes, *, build_id: str, cloud: str, attempt: int, purpose: str) -> KeyPair:

@@ -69,12 +69,17 @@ class PlannedSource(_Frozen):
         return ImageQuery(id=self.id, name=self.name, owner=self.owner, properties=self.properties)
 
 
-class PlannedTarget(_Frozen):
-    """One cloud's part of the build; `settings` are the driver's, `time_limits_s` has every step."""
+class PlannedCloud(_Frozen):
+    """A cloud, as far as its driver must know it; `settings` are the driver's."""
 
     cloud: str
     cloud_type: str
     settings: dict[str, Any]
+
+
+class PlannedTarget(PlannedCloud):
+    """One cloud's part of the build; `time_limits_s` has every step."""
+
     source_image: PlannedSource
     ssh_username: str
     instance_type: str
@@ -124,6 +129,14 @@ def new_build_id(created: datetime, seed: str) -> str:
         raise ValueError("new_build_id: created has no time zone; pass datetime.now(UTC)")
     moment = created.astimezone(UTC).strftime("%Y%m%d-%H%M%S")
     return f"{moment}-{hashlib.sha256(seed.encode()).hexdigest()[:6]}"
+
+
+def moment_of(build_id: str) -> datetime | None:
+    """When a build began, from its id; None for what is no id of ours."""
+    try:
+        return datetime.strptime(build_id[:15], "%Y%m%d-%H%M%S").replace(tzinfo=UTC)
+    except ValueError:
+        return None
 
 
 def freeze(
@@ -199,13 +212,15 @@ def parameters_from_text(generator: Generator, given: Mapping[str, str]) -> dict
 def _chosen(generator: Generator, chosen: Sequence[str] | None) -> list[str]:
     if chosen is None:
         return list(generator.clouds)
+    known = ", ".join(generator.clouds)
+    if not isinstance(chosen, list | tuple):
+        raise DefinitionError(f"{generator.name}: clouds: {chosen!r:.80} is no list; give a list of some of: {known}")
     if not chosen:
-        known = ", ".join(generator.clouds)
         raise DefinitionError(f"{generator.name}: no cloud is chosen; choose at least one of: {known}")
     for name in chosen:
-        if name not in generator.clouds:
-            cure = did_you_mean(name, list(generator.clouds), things="its clouds are")
-            raise DefinitionError(f"{generator.name}: cloud {name} is not one of this generator; {cure}")
+        if not isinstance(name, str) or name not in generator.clouds:
+            cure = did_you_mean(str(name), list(generator.clouds), things="its clouds are")
+            raise DefinitionError(f"{generator.name}: cloud {name!s:.80} is not one of this generator; {cure}")
     return [name for name in generator.clouds if name in chosen]
 
 

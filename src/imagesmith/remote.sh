@@ -93,6 +93,8 @@ set -a
 set +a
 rm -f "$env_file"
 umask 022
+# Its place on the disk is taken before the script can fill that.
+echo pending >"$work/$name.rc.part"
 "$work/$name" </dev/null >>"$work/$name.out" 2>&1 &
 child=$!
 wait "$child"
@@ -101,7 +103,7 @@ while kill -0 "$child" 2>/dev/null; do
   wait "$child"
   rc=$?
 done
-echo "$rc" >"$work/$name.rc.part"
+echo "$rc" 1<>"$work/$name.rc.part"
 mv "$work/$name.rc.part" "$work/$name.rc"
 sync "$work/$name.rc" 2>/dev/null || sync
 RUN
@@ -128,7 +130,7 @@ verb_status() {
   marked=no
   if [ -e "$work/$1.stopping" ]; then marked=$(cat "$work/$1.stopping"); fi
   if [ -e "$work/$1.rc" ]; then
-    rc=$(cat "$work/$1.rc")
+    read -r rc <"$work/$1.rc"
     echo "rc=$rc"
     if [ "$rc" = 0 ] || [ "$marked" = no ]; then
       echo state=done
@@ -152,7 +154,8 @@ verb_status() {
   if process_runs "$(cat "$work/$1.pid" 2>/dev/null || echo 0)"; then
     echo state=running
   elif [ -e "$work/$1.rc" ]; then
-    echo "rc=$(cat "$work/$1.rc")"
+    read -r rc <"$work/$1.rc"
+    echo "rc=$rc"
     echo state=done
   else
     echo state=lost

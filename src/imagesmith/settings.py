@@ -6,15 +6,51 @@ Each default works on one machine with the sandbox and nothing set.
 from __future__ import annotations
 
 import os
+import re
 import shlex
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
+
+from imagesmith.errors import SetupError
 
 PROJECT_ROOT = Path(__file__).resolve().parents[2]
 
+_LONGEST_PATIENCE_S = 7 * 24 * 3600
+
 
 def _path(variable: str, default: Path) -> Path:
-    return Path(os.environ.get(variable) or default).expanduser().absolute()
+    text = os.environ.get(variable)
+    if not text:
+        return default
+    cure = f"set it to a folder, or unset it for {default}"
+    try:
+        path = Path(text).expanduser().absolute()
+        is_other = path.exists() and not path.is_dir()
+    except (OSError, RuntimeError) as error:  # RuntimeError: the home of a user who does not exist
+        reason = getattr(error, "strerror", None) or error
+        raise SetupError(f"{variable}: {text!r:.80} is no path: {reason}; {cure}") from error
+    if is_other:
+        raise SetupError(f"{variable}: {path} is not a folder; {cure}")
+    return path
+
+
+def _number(variable: str, default: float, *, most: float) -> float:
+    text = os.environ.get(variable)
+    if not text:
+        return default
+    if not re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", text) or float(text) > most:
+        raise SetupError(f"{variable}: {text!r:.80} is no number from 0 to {most}; set one, or unset it for {default}")
+    return float(text)
+
+
+def _port(variable: str, default: int) -> int:
+    text = os.environ.get(variable)
+    if not text:
+        return default
+    if not re.fullmatch(r"[0-9]{1,5}", text) or not 1 <= int(text) <= 65535:
+        raise SetupError(f"{variable}: {text!r:.80} is no port; set one from 1 to 65535, or unset it for {default}")
+    return int(text)
 
 
 def home() -> Path:
@@ -33,13 +69,15 @@ def environment_file() -> Path:
 
 
 def recorded_environment() -> dict[str, str]:
-    """What `environment_file()` exports; empty before the first `airflow up`."""
+    """What `environment_file()` exports; empty before the first `airflow up`. Raises SetupError if it is damaged."""
+    path = environment_file()
     try:
-        lines = environment_file().read_text().splitlines()
-    except FileNotFoundError:
+        words = shlex.split(path.read_text(), comments=True)
+    except (FileNotFoundError, NotADirectoryError):
         return {}
-    words = [shlex.split(line, comments=True) for line in lines]
-    exported = [line[1].partition("=") for line in words if line[:1] == ["export"]]
+    except (OSError, ValueError) as error:  # ValueError: no text, or a quotation without end
+        raise SetupError(f"{path}: cannot be read: {error}; remove it, and `make up` writes it anew") from error
+    exported = [word.partition("=") for before, word in pairwise(words) if before == "export"]
     return {name: value for name, _, value in exported}
 
 
@@ -68,7 +106,7 @@ def worker_patience_s() -> float:
 
     A move costs two to three seconds and a worker is one process: most scripts end where they began.
     """
-    return float(os.environ.get("IMAGESMITH_WORKER_PATIENCE") or 90)
+    return _number("IMAGESMITH_WORKER_PATIENCE", 90, most=_LONGEST_PATIENCE_S)
 
 
 @dataclass(frozen=True)
@@ -82,7 +120,7 @@ class AirflowApi:
 
 def airflow_port() -> int:
     """The loopback port of the API server of this machine (`IMAGESMITH_AIRFLOW_PORT`, by default 8080)."""
-    return int(os.environ.get("IMAGESMITH_AIRFLOW_PORT") or 8080)
+    return _port("IMAGESMITH_AIRFLOW_PORT", 8080)
 
 
 def airflow_api() -> AirflowApi:
@@ -96,4 +134,4 @@ def airflow_api() -> AirflowApi:
 
 def sandbox_port() -> int:
     """The loopback port of the sandbox's doors (`IMAGESMITH_SANDBOX_PORT`)."""
-    return int(os.environ.get("IMAGESMITH_SANDBOX_PORT") or 4599)
+    return _port("IMAGESMITH_SANDBOX_PORT", 4599)

@@ -10,8 +10,9 @@ import asyncio
 import base64
 import contextlib
 import logging
+import re
 import shlex
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass
 from importlib import resources
 from typing import Any
@@ -28,6 +29,8 @@ KEEPALIVE_COUNT = 3
 READ_BYTES = 65_536
 # A booting instance may accept and say nothing (a port forwarder does it for it); who waits for it asks again soon.
 BANNER_TIMEOUT_S = 3.0
+
+RUN_STATES = ("absent", "running", "done", "rebooted", "lost")
 
 # Exit statuses of the verb `run`.
 _NOT_STARTED = 66
@@ -93,7 +96,7 @@ class Remote:
 
     async def look(self) -> dict[str, str]:
         """What the machine is like: `boot`, `root` (yes/no), `cloud_init` (absent, running, done, error)."""
-        return await self._ask("look", last="cloud_init")
+        return await self._ask("look", keys=("boot", "root", "cloud_init"))
 
     async def place(self, path: str, content: bytes) -> None:
         """Write the machine's file `path` (absolute), root's where we may become root."""
@@ -101,9 +104,14 @@ class Remote:
 
     async def status(self, name: str) -> RunState:
         """What became of the file `name` that was started."""
-        pairs = await self._ask("status", name, last="state")
-        rc = pairs.get("rc")
-        return RunState(state=pairs["state"], size=int(pairs["size"]), rc=int(rc) if rc else None)
+        pairs = await self._ask("status", name, keys=("size", "state"))
+        state = run_state_of(pairs)
+        if state is None:
+            raise ConnectionLost(
+                f"{self._login}: the answer to status makes no sense ({pairs!r:.200}); see whether the login shell of "
+                "the image prints something"
+            )
+        return state
 
     async def sync(self) -> None:
         """Return when all that was written on the machine is on its disk."""
@@ -142,10 +150,10 @@ class Remote:
             return False
         return True
 
-    async def _ask(self, verb: str, *arguments: str, last: str) -> dict[str, str]:
-        """The verb's KEY=VALUE lines; without the `last` of them the machine went down over its answer."""
+    async def _ask(self, verb: str, *arguments: str, keys: tuple[str, ...]) -> dict[str, str]:
+        """The verb's KEY=VALUE lines; without all of `keys` the machine went down over its answer."""
         pairs = _pairs(await self._call(verb, *arguments))
-        if last not in pairs:
+        if not pairs.keys() >= set(keys):
             raise ConnectionLost(f"{self._login}: the answer to {verb} was cut short")
         return pairs
 
@@ -261,6 +269,14 @@ def _stdin(data: bytes | None) -> bytes:
 
 def _assignments(environment: dict[str, str]) -> bytes:
     return "".join(f"{name}={shlex.quote(value)}\n" for name, value in environment.items()).encode()
+
+
+def run_state_of(pairs: Mapping[str, str]) -> RunState | None:
+    """What the verb `status` has told, None if it is not what that verb tells."""
+    state, size, rc = pairs.get("state", ""), pairs.get("size", ""), pairs.get("rc", "")
+    if state not in RUN_STATES or not re.fullmatch(r"[0-9]{1,18}", size) or not re.fullmatch(r"[0-9]{0,3}", rc):
+        return None
+    return RunState(state=state, size=int(size), rc=int(rc) if rc else None)
 
 
 def _pairs(text: str) -> dict[str, str]:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Generic, ParamSpec, TypeVar
 
+from imagesmith import crash_points
 from imagesmith.core import Cloud, Image, Instance
 from imagesmith.errors import TimeLimitExceeded, Transient
 
@@ -65,6 +66,7 @@ class Waits:
         self.check(what, cause=cause)
         if self._patience_ends is not None and _now() + seconds > self._patience_ends:
             raise StillWaiting(what)
+        await crash_points.areach(crash_points.IN_WAIT)
         await asyncio.sleep(max(0.0, min(seconds, self.left_s())))
 
     def check(self, what: str, *, cause: BaseException | None = None) -> None:
@@ -95,6 +97,7 @@ class Waits:
                 found, cause = None, error
                 failures += 1
             if found is not None:
+                await crash_points.areach(crash_points.AFTER_WAIT)
                 return found
             await self.pause(_backoff_s(failures) if cause else next(pauses), what, cause=cause)
 
@@ -103,10 +106,14 @@ class Waits:
 
         The call runs to its end even when the task around it is cancelled, so no effect goes unrecorded.
         """
+        return await self.again(what, lambda: in_thread(function, *args, **kwargs))
+
+    async def again(self, what: str, attempt: Callable[[], Awaitable[T]]) -> T:
+        """What `attempt` comes to, begun again after a Transient error until the limit."""
         failures = 0
         while True:
             try:
-                return await in_thread(function, *args, **kwargs)
+                return await attempt()
             except Transient as error:
                 failures += 1
                 await self.pause(_backoff_s(failures), what, cause=error)

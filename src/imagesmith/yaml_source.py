@@ -22,6 +22,8 @@ MAX_BYTES = 1 << 20
 # The parser takes about 50 µs a value; these keep the worst file under a second of Airflow's parsing time.
 MAX_VALUES = 10_000
 MAX_DEPTH = 20
+# The parser looks at a tag once for each of its characters.
+MAX_TAG = 10_000
 
 _TAG = "tag:yaml.org,2002:"
 _MERGE = f"{_TAG}merge"
@@ -90,16 +92,15 @@ class _TooMuchError(Exception):
 def _text(path: Path, document: Document) -> str | None:
     problem: tuple[int, str, str]
     try:
-        if not path.is_file():
-            raise FileNotFoundError
-        with path.open("rb") as stream:
-            raw = stream.read(MAX_BYTES + 1)
-        if len(raw) > MAX_BYTES:
-            problem = (0, "the file is larger than 1 MiB", "move long scripts to include/scripts")
+        if not path.is_file():  # not even opened: a named pipe would never answer
+            missing = (0, "there is no such file", "check the name")
+            problem = (0, "it is not a regular file", "name a file") if path.exists() else missing
         else:
-            return raw.decode("utf-8-sig")
-    except FileNotFoundError:
-        problem = (0, "there is no such file", "check the name")
+            with path.open("rb") as stream:
+                raw = stream.read(MAX_BYTES + 1)
+            if len(raw) <= MAX_BYTES:
+                return raw.decode("utf-8-sig")
+            problem = (0, "the file is larger than 1 MiB", "move long scripts to include/scripts")
     except UnicodeDecodeError as error:
         line = raw[: error.start].count(b"\n") + 1
         problem = (line, "the file is not text in UTF-8", "save it as UTF-8")
@@ -125,6 +126,11 @@ def _compose(text: str, document: Document) -> Node | None:
         message = "the file holds a control character that YAML does not allow"
         document.findings.append(Finding(document.file, line, "", message, cure))
         return None
+    except (ValueError, OverflowError):  # the scanner's, for an escape such as "\UFFFFFFFF"
+        line = text[: max(0, text.find("\\U"))].count("\n") + 1
+        message = "the file holds an escape that stands for no character"
+        document.findings.append(Finding(document.file, line, "", message, "correct the escape"))
+        return None
     if root is None:
         document.findings.append(Finding(document.file, 1, "", "the file is empty", "describe something in it"))
     return root
@@ -132,6 +138,10 @@ def _compose(text: str, document: Document) -> Node | None:
 
 def _bound(text: str) -> None:
     """Reads the file's events one at a time and raises _TooMuchError before a hostile one costs anything."""
+    for word in text.split():
+        if len(word) > MAX_TAG and "!" in word:
+            line = text[: text.find(word)].count("\n") + 1
+            raise _TooMuchError(line, f"a word of more than {MAX_TAG} characters holds a !, as a tag does")
     depth = 0
     for count, event in enumerate(YAML(typ="safe", pure=True).parse(text)):
         if isinstance(event, CollectionStartEvent):
@@ -214,7 +224,7 @@ class _Reader:
 
     def _key(self, node: Node, path: KeyPath) -> str | None:
         if isinstance(node, ScalarNode) and node.tag == f"{_TAG}str":
-            return str(node.value)
+            return self._encodable(str(node.value), path)
         shown = node.value if isinstance(node, ScalarNode) else "a list or mapping"
         line = node.start_mark.line + 1
         message = f"the key {shown} is not text"

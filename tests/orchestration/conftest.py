@@ -144,6 +144,17 @@ class Deployment:
         }
         (self.include / "generators" / f"{name}.yaml").write_text(yaml.safe_dump(document))
 
+    def lose_catalog(self) -> None:
+        """An empty catalog stands in its place."""
+        from operators.deployment import this_deployment
+
+        self.catalog.close()
+        url = f"sqlite:///{self.include.parent / 'another-catalog.db'}"
+        self.patch.setenv("IMAGESMITH_CATALOG_URL", url)
+        self.catalog = Catalog(url)
+        self.catalog.upgrade()
+        this_deployment.cache_clear()
+
     def dag(self, name: str) -> Any:
         from airflow.dag_processing.dagbag import DagBag
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from imagesmith.catalog.records import BuildState
-from imagesmith.core import TargetState
+from imagesmith.core import TAG_DEPLOYMENT, TargetState
 
 LONG_AGO = timedelta(days=2)
 REFUSED = {"code": "InsufficientInstanceCapacity", "message": "None left."}
@@ -97,3 +97,36 @@ def test_the_janitor_fails_when_a_cloud_does_not_let_it_in(deployment):
     deployment.connection("first")
     assert deployment.run("imagesmith_janitor").state == "success"
     assert deployment.site.left() == []
+
+
+def test_a_lost_catalog_leaves_the_janitor_the_tags(deployment):
+    lost = _interrupted(deployment, "lost")
+    deployment.generator("kept", clouds={"first": {"image_name": "kept-{build_id}"}})
+    assert deployment.run("kept").state == "success"
+    tags = [{"Key": "imagesmith:build", "Value": "20200101-000000-ffffff"}, {"Key": TAG_DEPLOYMENT, "Value": "0" * 12}]
+    deployment.site.ec2.create_key_pair(
+        KeyName="theirs", TagSpecifications=[{"ResourceType": "key-pair", "Tags": tags}]
+    )
+    deployment.site.ec2.create_key_pair(KeyName="nobodys")
+    images, ours = deployment.site.images(), _ids(deployment, lost.build_id)
+    assert {id_.partition("-")[0] for id_ in ours} == {"i", "vol", "key", "sg"}
+    deployment.lose_catalog()
+
+    assert deployment.run("imagesmith_janitor").state == "success"
+    assert _ids(deployment, lost.build_id) == ours, "it is not old enough"
+    assert deployment.run("imagesmith_janitor", conf={"older_than_hours": 0, "dry_run": True}).state == "success"
+    assert _ids(deployment, lost.build_id) == ours
+
+    assert deployment.run("imagesmith_janitor", conf={"older_than_hours": 0}).state == "success"
+    assert deployment.site.left() == ["nobodys", "theirs"]
+    assert deployment.site.images() == images
+
+
+def test_the_janitor_looks_on_clouds_that_were_never_built_on(deployment):
+    deployment.clouds("second", "third")
+    deployment.patch.delenv("AIRFLOW_CONN_THIRD")
+    build_id = _interrupted(deployment, "lost").build_id
+    deployment.lose_catalog()
+    (deployment.include / "clouds.yaml").write_text("second: {type: ec2}\nthird: {type: ec2}\n")
+    assert deployment.run("imagesmith_janitor", conf={"older_than_hours": 0}).state == "success"
+    assert _ids(deployment, build_id) == set(), "first is no cloud any more, and its account is second's"

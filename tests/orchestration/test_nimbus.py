@@ -136,7 +136,8 @@ def test_an_existing_name_is_an_error_before_anything_starts(deployment, nimbus)
     nimbus.generator(KVM)
     assert deployment.run().state == "success"
     name = nimbus.images(KVM)[0]
-    deployment.generator(clouds={KVM: {"source_image": "simulated-1", "ssh_username": "root", "image_name": name}})
+    entry = {"source_image": "simulated-1", "ssh_username": "root", "instance_type": "512", "image_name": name}
+    deployment.generator(clouds={KVM: entry})
     run = deployment.run()
     assert run.state == "failed"
     assert f"an image named {name} is there already" in deployment.target(run, KVM).error

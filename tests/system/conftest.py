@@ -139,10 +139,12 @@ def own_include(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def own_settings(include: Path) -> dict[str, str]:
     """What sets an Airflow of the tests apart from every other on this machine."""
-    temporary = include.parent / "tmp"
+    temporary, points = include.parent / "tmp", include.parent / "points"
     temporary.mkdir()
+    points.mkdir()
     return {
         "IMAGESMITH_INCLUDE": str(include),
+        "IMAGESMITH_CRASH_POINTS": str(points),
         "TMPDIR": str(temporary),
         "IMAGESMITH_AIRFLOW_PORT": str(free_port()),
         # Short, so that scripts of these tests are met in the worker as well as in the triggerer.

@@ -114,6 +114,7 @@ def booted_by_its_own_loader(client: Client, address: str) -> None:
     assert not {"-kernel", "-initrd", "-append"} & set(client.machine(address))
 
 
+@pytest.mark.long
 def test_a_whole_disk_boots_the_kernel_that_is_installed_on_it(sandbox: Sandbox, tmp_path: Path) -> None:
     client = Client(sandbox, "nimbus-hotel-kvm", tmp_path)
     address = client.run("debian-12.gz")

@@ -36,7 +36,7 @@ def client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, private_key: str) ->
     monkeypatch.setenv("JAVA_HOME", "/opt/java")
     monkeypatch.setenv("LC_ALL", "C.UTF-8")
     credentials = NimbusCredentials(
-        certificate="-----BEGIN CERTIFICATE-----",
+        certificate="-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----",
         private_key=private_key,
         canonical_id="id",
         access_key="access",

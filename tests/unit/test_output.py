@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from imagesmith.steps.output import LINE_BYTES, TAIL_BYTES, OutputLines
+from imagesmith.steps.output import LINE_BYTES, LOG_BYTES, LOG_LINES, TAIL_BYTES, OutputLines
 
 
 def fed(*chunks: bytes, offset: int = 0, tail: str = "") -> tuple[list[str], OutputLines]:
@@ -67,3 +67,25 @@ def test_of_a_line_written_over_only_the_last_is_emitted_but_all_is_counted():
     lines.feed(b"5%\r10%\r100%\r\nnext\r\n")
     assert emitted == ["100%", "next"]
     assert lines.offset == 19
+
+
+def test_the_log_is_full_after_so_many_bytes_or_lines():
+    _, lines = fed(b"x" * 999 + b"\n", offset=LOG_BYTES - 1001)
+    assert not lines.full
+    lines.feed(b"\n")
+    assert lines.full
+    _, lines = fed(b"\n" * (LOG_LINES - 1))
+    assert not lines.full
+    lines.feed(b"\n")
+    assert lines.full
+
+
+def test_of_a_long_output_the_end_follows_what_was_left_out():
+    said, lines = fed(b"one\ntw")
+    lines.skip_to_end(1_000_000)
+    assert said == ["one", f"… {1_000_000 - TAIL_BYTES - 4} bytes of output left out; its end follows …"]
+    assert lines.offset == 1_000_000 - TAIL_BYTES
+    lines.feed(b"x" * (TAIL_BYTES - 5) + b"\nend\n")
+    assert (said[-1], lines.offset) == ("end", 1_000_000)
+    lines.skip_to_end(1_000_000)
+    assert said[-1] == "end"

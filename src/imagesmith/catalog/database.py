@@ -33,7 +33,14 @@ _POINTS_CURE = "check what IMAGESMITH_CATALOG_URL points to"
 # PostgreSQL's codes for a table or column that is not there, or not for this user.
 _SCHEMA_CODES = ("42P01", "42703", "42501")
 # A server that will not have us now will not have us in a second; its other refusals pass.
-_LASTING_REFUSALS = ("authentication failed", "does not exist", "no pg_hba.conf entry", "could not translate")
+# "invalid" is said of what the URL holds, and by what is no PostgreSQL.
+_LASTING_REFUSALS = (
+    "authentication failed",
+    "does not exist",
+    "no pg_hba.conf entry",
+    "could not translate",
+    "invalid ",
+)
 
 T = TypeVar("T")
 
@@ -42,7 +49,7 @@ class Database:
     """One catalog's database: a SQLite file, or PostgreSQL by URL."""
 
     def __init__(self, url: str) -> None:
-        self.url = _usable(url)
+        self.url = usable_url(url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self.engine = _sqlite_engine(self.url) if self.is_sqlite else _postgresql_engine(self.url)
         self._pid = os.getpid()
@@ -138,7 +145,7 @@ class Database:
             return Transient(f"catalog {self.name}: {reason}; see that the database is up and not overloaded")
         if "no such table" in reason or "no such column" in reason or _code(error) in _SCHEMA_CODES:
             return SetupError(f"catalog {self.name}: {reason}; {UPGRADE_CURE}")
-        if isinstance(error, OperationalError) or type(error) is DatabaseError:
+        if isinstance(error, OperationalError) or type(error) is DatabaseError or "invalid dsn" in reason:
             return SetupError(f"catalog {self.name}: {reason}; {_POINTS_CURE}")
         return error
 
@@ -152,8 +159,8 @@ def _code(error: DBAPIError | PoolExhausted) -> str | None:
     return getattr(getattr(error, "orig", None), "pgcode", None)
 
 
-def _usable(text: str) -> URL:
-    """The URL with a driver that is installed; refuses what the catalog does not run on."""
+def usable_url(text: str) -> URL:
+    """The URL with a driver that is installed; raises SetupError for what the catalog does not run on."""
     try:
         url = make_url(text)
     except (ArgumentError, ValueError) as error:  # ValueError: a port that is no number

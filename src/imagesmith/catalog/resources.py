@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from imagesmith import crash_points
 from imagesmith.catalog.access import Access, reads, record, the_target, writes
 from imagesmith.catalog.records import ResourceRecord
 from imagesmith.catalog.schema import Resource
@@ -108,13 +109,16 @@ class TargetLedger:
     def intend(self, kind: ResourceKind, name: str) -> None:
         """Before the call: a row for the thing, without its id."""
         self.store.intend_resource(self.build_id, self.cloud, kind, name)
+        crash_points.reach(crash_points.BEFORE_CALL)
 
     def made(self, kind: ResourceKind, name: str, resource_id: str) -> None:
         """Right after the call: the id the cloud gave."""
+        crash_points.reach(crash_points.AFTER_CALL)
         self.store.made_resource(self.build_id, self.cloud, kind, name, resource_id)
 
     def gone(self, kind: ResourceKind, resource_id: str) -> None:
         """The cloud says the thing is no more."""
+        crash_points.reach(crash_points.AFTER_CALL)
         self.store.gone_resource(self.build_id, self.cloud, kind, resource_id)
 
 

@@ -6,6 +6,7 @@ import ipaddress
 import socket
 import urllib.error
 import urllib.request
+from http.client import HTTPException
 from urllib.parse import urlsplit
 
 from imagesmith.errors import CloudBusy, SetupError
@@ -33,7 +34,7 @@ def _asked(cloud: str, url: str) -> str:
     try:
         with urllib.request.urlopen(url, timeout=_LIMIT_S) as reply:
             answer: bytes = reply.read(64)
-    except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
+    except (urllib.error.URLError, TimeoutError, ConnectionError, HTTPException) as error:
         raise CloudBusy(
             f"{cloud}: our own address could not be asked at {url}: {error}; it is tried again; if it stays, "
             f"write ssh_cidr of {cloud} in include/clouds.yaml"

@@ -78,7 +78,13 @@ class Cumulus:
     def list(self, prefix: str) -> list[StoredObject]:
         """All objects below a prefix that ends in no slash."""
         reply = self._ask("GET", "", query={"prefix": f"{prefix}/"})
-        return list(_objects(reply.content)) if reply is not None else []
+        try:
+            return list(_objects(reply.content)) if reply is not None else []
+        except (ElementTree.ParseError, LookupError, ValueError) as error:  # LookupError: an encoding nobody knows
+            raise SetupError(
+                f"{self.cloud}: what answers at {self.repository} is no repository of Nimbus ({error}); "
+                f"check repository of {self.cloud} in include/clouds.yaml"
+            ) from error
 
     def make_public(self, key: str) -> None:
         """Let everybody read, and so launch, the object."""
@@ -159,7 +165,7 @@ def _objects(document: bytes) -> Iterator[StoredObject]:
 def _message(document: bytes) -> str:
     try:
         root = ElementTree.fromstring(document)
-    except ElementTree.ParseError:
+    except (ElementTree.ParseError, LookupError, ValueError):
         return " ".join(document.decode(errors="replace").split())[:200]
     found = {child.tag.rpartition("}")[2]: (child.text or "").strip() for child in root.iter()}
     return ": ".join(text for text in (found.get("Code", ""), found.get("Message", "")) if text)

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
-from imagesmith.clouds.ec2_cleanup import Deletion, Inventory, chunks, pages, refusal
+from imagesmith.clouds.ec2_cleanup import SETTLE_S, Deletion, Inventory, chunks, pages, refusal
 from imagesmith.clouds.ec2_errors import WHEN_SAVING, translate
 from imagesmith.clouds.ec2_launch import Launching
 from imagesmith.clouds.ec2_words import (
@@ -30,6 +30,7 @@ from imagesmith.clouds.meanings import Meaning
 from imagesmith.core import (
     TAG_BUILD,
     TAG_CLOUD,
+    UNKNOWN,
     Cloud,
     Image,
     ImageQuery,
@@ -44,7 +45,7 @@ from imagesmith.core import (
     SourceImage,
     Traits,
 )
-from imagesmith.errors import ImagesmithError, NameTaken, SaveFailed, SourceImageNotFound
+from imagesmith.errors import CloudBusy, ImagesmithError, NameTaken, SaveFailed, SourceImageNotFound
 
 # For botocore's Config. The step above tries again, with jitter and inside its limit, so botocore must not.
 CLIENT_CONFIG: Mapping[str, Any] = {
@@ -63,7 +64,7 @@ class Ec2Cloud(Cloud):
 
     type: ClassVar[str] = "ec2"
     # EC2 promises no limit for its listings to catch up; seconds are usual, and only failures wait it out.
-    traits: ClassVar[Traits] = Traits(host_key_injection=True, powers_off=True, client_token=True, settle_s=30.0)
+    traits: ClassVar[Traits] = Traits(host_key_injection=True, powers_off=True, client_token=True, settle_s=SETTLE_S)
 
     def __init__(self, name: str, client_factory: Callable[[str], Any], settings: Ec2Settings | None = None) -> None:
         super().__init__(name)
@@ -127,7 +128,7 @@ class Ec2Cloud(Cloud):
 
     def observe_instances(self, instance_ids: Sequence[str]) -> dict[str, Instance]:
         """One look at many instances, a call per hundred; one the cloud does not know is GONE."""
-        seen = {id_: Instance(id_, InstanceState.GONE, reason="the cloud does not know it") for id_ in instance_ids}
+        seen = {id_: Instance(id_, InstanceState.GONE, reason=UNKNOWN, known=False) for id_ in instance_ids}
         for some in chunks(instance_ids):
             # By filter, as one unknown id among `InstanceIds` makes the whole call fail.
             reservations = pages(
@@ -184,15 +185,17 @@ class Ec2Cloud(Cloud):
 
     def _adopt_image(self, request: SaveRequest, error: NameTaken) -> str:
         document = self._image_named(request.name)
-        tags = {} if document is None else tags_of(document)
+        if document is None:
+            raise CloudBusy(f"{self.name}: image {request.name} is there, but not listed yet; it is tried again")
         # Two clouds of a build may be one account: only this target's own image is adopted.
-        if document is None or (tags.get(TAG_BUILD), tags.get(TAG_CLOUD)) != (request.build_id, self.name):
+        tags = tags_of(document)
+        if (tags.get(TAG_BUILD), tags.get(TAG_CLOUD)) != (request.build_id, self.name):
             raise error
         return str(document["ImageId"])
 
     def observe_images(self, image_ids: Sequence[str]) -> dict[str, Image]:
         """One look at many images, a call per hundred; one the cloud does not know is GONE."""
-        seen = {id_: Image(id_, ImageState.GONE, reason="the cloud does not know it") for id_ in image_ids}
+        seen = {id_: Image(id_, ImageState.GONE, reason=UNKNOWN, known=False) for id_ in image_ids}
         for document in self._image_documents(image_ids):
             self._images[document["ImageId"]] = document
             seen[document["ImageId"]] = image_of(document)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Protocol
 
@@ -42,6 +43,10 @@ _NOT_YET = frozenset(
         "IncorrectInstanceState",
     }
 )
+
+
+# What was made so lately may not be known yet where it is to be deleted: only later "not found" is the truth.
+SETTLE_S = 30.0
 
 
 class Ask(Protocol):
@@ -146,6 +151,13 @@ _LISTINGS: tuple[tuple[ResourceKind, str, str, Mapping[str, Any]], ...] = (
 )
 
 
+def _is_new(resource: Resource) -> bool:
+    if not resource.created:
+        return False
+    age = datetime.now(UTC) - datetime.fromisoformat(resource.created)
+    return age.total_seconds() < SETTLE_S
+
+
 class Deletion:
     """One round of ending things; `left` are those not yet gone, `failures` what the cloud refused."""
 
@@ -184,10 +196,10 @@ class Deletion:
             raise
         except ImagesmithError as error:
             code = refusal(error)
-            if code in _GONE:
+            if code in _GONE and not _is_new(resource):
                 return None
             self.left.append(resource)
-            if code not in _NOT_YET:
+            if code not in _NOT_YET | _GONE:
                 self.failures.append(error)
             return None
 

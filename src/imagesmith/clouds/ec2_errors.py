@@ -21,6 +21,7 @@ from imagesmith.clouds.meanings import (
     Meaning,
 )
 from imagesmith.errors import (
+    CloudBusy,
     CloudError,
     DefinitionError,
     ImagesmithError,
@@ -101,12 +102,15 @@ _LAUNCH_VALUE = Meaning(
     "check instance_type and disk_gib of {cloud} in the generator and its settings in include/clouds.yaml",
 )
 
+# EC2 may not know for some seconds what it has just made; what somebody deleted is made again.
+JUST_MADE = Meaning(CloudBusy, "it was just made and is not known yet, so it is tried again")
+
 # The same code means something else to some calls.
 WHEN_LAUNCHING: Mapping[str, Meaning] = {
     "InvalidParameterValue": _LAUNCH_VALUE,
     "InvalidParameterCombination": _LAUNCH_VALUE,
-    "InvalidKeyPair.NotFound": Meaning(LaunchRefused, "somebody deleted the key pair; start the build again"),
-    "InvalidGroup.NotFound": Meaning(LaunchRefused, "somebody deleted the security group; start the build again"),
+    "InvalidKeyPair.NotFound": JUST_MADE,
+    "InvalidGroup.NotFound": JUST_MADE,
     "InvalidUserData.Malformed": Meaning(LaunchRefused, "shorten what user data carries; the cloud takes 16 KiB"),
 }
 WHEN_SAVING: Mapping[str, Meaning] = {

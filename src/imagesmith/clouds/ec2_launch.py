@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
 from imagesmith.clouds.caller_address import caller_cidr
 from imagesmith.clouds.ec2_cleanup import Ask, pages, refusal
-from imagesmith.clouds.ec2_errors import WHEN_LAUNCHING
+from imagesmith.clouds.ec2_errors import JUST_MADE, WHEN_LAUNCHING
 from imagesmith.clouds.ec2_words import (
     AUTO,
     ENDING,
@@ -21,7 +21,7 @@ from imagesmith.clouds.ec2_words import (
     ssh_permission,
 )
 from imagesmith.core import LaunchRequest, Ledger, ResourceKind
-from imagesmith.errors import DefinitionError, ImagesmithError, InstanceLost
+from imagesmith.errors import CloudBusy, DefinitionError, ImagesmithError, InstanceLost
 
 
 class Launching:
@@ -63,7 +63,8 @@ class Launching:
         except ImagesmithError as error:
             if refusal(error) != "InvalidKeyPair.Duplicate":
                 raise
-            made = self._ask(tried, "describe_key_pairs", KeyNames=[request.name])["KeyPairs"][0]
+            known = self._ask(tried, "describe_key_pairs", special=WHEN_LAUNCHING, KeyNames=[request.name])["KeyPairs"]
+            made = dict(self._first(known, tried))
             is_new = False
         ledger.made(ResourceKind.KEY_PAIR, request.name, made["KeyPairId"])
         return is_new
@@ -108,7 +109,13 @@ class Launching:
         by_name = [{"Name": "group-name", "Values": [request.name]}]
         by_name += [{"Name": "vpc-id", "Values": [vpc]} for vpc in network.values()]
         found = self._ask(tried, "describe_security_groups", Filters=by_name)["SecurityGroups"]
-        return str(found[0]["GroupId"]), False
+        return str(self._first(found, tried)["GroupId"]), False
+
+    def _first(self, found: Sequence[Mapping[str, Any]], tried: str) -> Mapping[str, Any]:
+        """What an earlier try made; raises CloudBusy while it is there but not listed yet."""
+        if not found:
+            raise CloudBusy(f"{self._cloud}: {tried}: its name is taken but not listed yet; {JUST_MADE.cure}")
+        return found[0]
 
     def _vpc(self) -> dict[str, str]:
         """The network of the group: the one that is set, else the subnet's, else the account's default."""

@@ -23,6 +23,7 @@ from imagesmith.clouds.memory_world import ANY, OWN, UNKNOWN_TYPE, Fault, Thing,
 from imagesmith.core import (
     TAG_BUILD,
     TAG_CLOUD,
+    UNKNOWN,
     Cloud,
     Image,
     ImageQuery,
@@ -198,7 +199,7 @@ class MemoryCloud(Cloud):
 
     def _instance(self, instance_id: str, thing: Thing | None) -> Instance:
         if thing is None:
-            return Instance(instance_id, InstanceState.GONE, reason="the cloud does not know it")
+            return Instance(instance_id, InstanceState.GONE, reason=UNKNOWN, known=False)
         state = InstanceState.GONE if _ending(thing) else InstanceState(thing.state)
         address = self.address if state == InstanceState.RUNNING else ""
         return Instance(instance_id, state, address=address, reason=thing.reason)
@@ -381,7 +382,7 @@ def _hangs(world: World, thing: Thing) -> bool:
 
 def _image(world: World, image_id: str, thing: Thing | None) -> Image:
     if thing is None:
-        return Image(image_id, ImageState.GONE, reason="the cloud does not know it")
+        return Image(image_id, ImageState.GONE, reason=UNKNOWN, known=False)
     snapshot_ids = tuple(snapshot.id for snapshot in _snapshots(world, image_id))
     return Image(image_id, ImageState(thing.state), thing.name, thing.reason, snapshot_ids)
 

@@ -25,7 +25,7 @@ from typing import Any, ClassVar
 from imagesmith import settings as deployment
 from imagesmith.clouds.cumulus import Cumulus, StoredObject
 from imagesmith.clouds.nimbus_client import CREATE_LIMIT_S, CloudClient, is_running
-from imagesmith.clouds.nimbus_errors import failed, is_gone, trouble_in
+from imagesmith.clouds.nimbus_errors import failed, is_busy, is_gone, trouble_in
 from imagesmith.clouds.nimbus_words import (
     EPR_FILE,
     HANDLE,
@@ -58,7 +58,15 @@ from imagesmith.core import (
     SourceImage,
     Traits,
 )
-from imagesmith.errors import DefinitionError, ImagesmithError, InstanceLost, NameTaken, SaveFailed, SourceImageNotFound
+from imagesmith.errors import (
+    DefinitionError,
+    ImagesmithError,
+    InstanceLost,
+    NameTaken,
+    SaveFailed,
+    SaveInterrupted,
+    SourceImageNotFound,
+)
 
 # The lease ends this long after the build's last moment, so that it never ends a build.
 LEASE_MARGIN_S = 1800.0
@@ -192,7 +200,7 @@ class NimbusCloud(Cloud):
     def _memory_mb(self, instance_type: str) -> int:
         if not instance_type:
             return self.settings.memory_mb
-        if not instance_type.isdigit():
+        if not (instance_type.isascii() and instance_type.isdigit()):
             raise DefinitionError(
                 f"{self.name}: {instance_type} is no instance type of Nimbus, where it is the memory in MB, e.g. 2048; "
                 f"check instance_type of {self.name} in the generator"
@@ -260,7 +268,8 @@ class NimbusCloud(Cloud):
         Raises NameTaken or InstanceLost when it has not and it can't be begun.
         """
         remembered = folder.save_begun() == key and folder.save_tags().get(TAG_BUILD) == request.build_id
-        if remembered and (folder.save_ended() or folder.save_runs() or folder.is_watched_elsewhere()):
+        ended = folder.save_ended() and not folder.save_cut_off()
+        if remembered and (ended or folder.save_runs() or folder.is_watched_elsewhere()):
             return True
         state = self._one(request.instance_id).state
         if remembered and state is not InstanceState.RUNNING:
@@ -300,6 +309,8 @@ class NimbusCloud(Cloud):
         stored = self._store.head(key)
         if SAVED in said and stored is not None and stored.etag:
             return Image(key, ImageState.AVAILABLE, name=name)
+        if folder.save_cut_off():
+            return self._image_by_workspace(key, folder)
         if trouble := trouble_in(said):
             return Image(key, ImageState.FAILED, name=name, reason=trouble)
         if folder.save_ended():
@@ -330,7 +341,9 @@ class NimbusCloud(Cloud):
         elif instance.state is InstanceState.FAILED:
             state, reason = ImageState.FAILED, instance.reason
         elif instance.state is InstanceState.RUNNING and not folder.is_watched_elsewhere():
-            state, reason = ImageState.FAILED, "the cloud client was ended before the service began to save"
+            why = trouble_in(folder.save_said()) or "it was ended"
+            tried = f"{self.name}: save {folder.save_of()}"
+            raise SaveInterrupted(f"{tried}: the cloud client did not get so far that the service saves: {why}")
         return Image(key, state, name=key.rpartition("/")[2], reason=reason)
 
     def finish_image(self, image_id: str, *, tags: Mapping[str, str], public: bool) -> None:
@@ -488,6 +501,10 @@ class Folder:
     def save_ended(self) -> bool:
         """Whether the client came to an end by itself; one that was killed did not."""
         return (self.path / "save.ended").exists()
+
+    def save_cut_off(self) -> bool:
+        """Whether the client came to its end by trouble that passes; what it asked for may have begun all the same."""
+        return self.save_ended() and is_busy(trouble_in(self.save_said()))
 
     def is_watched_elsewhere(self) -> bool:
         """Whether the save was begun on another machine, a short while ago: its client may not have asked yet."""

@@ -53,7 +53,11 @@ _MEANINGS: tuple[tuple[str, Meaning], ...] = (
     ),
     (r"Algorithm not supported", Meaning(CredentialsRefused, f"{_CONNECTION}: its private key")),
     (r"expired", Meaning(CredentialsRefused, f"{_CONNECTION}: its certificate and key")),
-    (r"Connection refused|Connection reset|timed out|No route to host", Meaning(Busy, "it is tried again")),
+    (
+        r"Connection refused|Connection reset|timed out|No route to host|java\.(net\.Socket|io\.(IO|EOF))\w*Exception"
+        r"|closed connection|\(50[0234]\)|repository answered 50[0234]|SlowDown|InternalError|ServiceUnavailable",
+        Meaning(Busy, "it is tried again"),
+    ),
     (r"UnknownHost", Meaning(SetupError, f"check factory and repository {_SETTINGS}")),
     (r"not enough|no resource|insufficient|resource request denied", Meaning(LaunchRefused, "build later")),
     (r"did NOT reach target state", Meaning(LaunchRefused, "build again; the site's administrators know the node")),
@@ -72,6 +76,12 @@ def trouble_in(stderr: str, stdout: str = "") -> str:
     if "did NOT reach target state" in stderr + stdout:
         return next(line.strip() for line in (stderr + stdout).splitlines() if "did NOT reach target state" in line)
     return ""
+
+
+def is_busy(words: str) -> bool:
+    """Whether the same call may succeed later."""
+    meaning = next((meaning for pattern, meaning in _MEANINGS if re.search(pattern, words, re.I)), None)
+    return meaning is not None and meaning.error is Busy
 
 
 def is_gone(words: str) -> bool:

@@ -21,8 +21,10 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
+from imagesmith.clouds.connection_fields import check_key
 from imagesmith.core import Instance, InstanceState
 from imagesmith.errors import CredentialsRefused, SetupError
+from imagesmith.urls import is_host_and_port
 
 HANDLE = "vm-001"
 EPR_FILE = "vw-epr.xml"
@@ -57,13 +59,16 @@ class NimbusSettings:
         return cls(**{key: value for key, value in settings.items() if key in known and value is not None})
 
     def check(self, cloud: str) -> None:
-        """Raises SetupError naming what is missing."""
+        """Raises SetupError naming what is missing, or cannot be."""
+        where = f"{cloud} of include/clouds.yaml, or into the Airflow connection"
         needed = ("factory", "repository", "factory_identity", "cloud_client")
         if missing := [name for name in needed if not getattr(self, name)]:
-            raise SetupError(
-                f"{cloud}: {', '.join(missing)} missing; write it into {cloud} of include/clouds.yaml, or into the "
-                "Airflow connection"
-            )
+            raise SetupError(f"{cloud}: {', '.join(missing)} missing; write it into {where}")
+        for name in ("factory", "repository"):
+            if not is_host_and_port(str(getattr(self, name))):
+                raise SetupError(f"{cloud}: {name} {getattr(self, name)!r:.80} is no host:port; write it into {where}")
+        if str(self.hypervisor) not in MOUNT_AS:
+            raise SetupError(f"{cloud}: hypervisor {self.hypervisor!r:.80} is none of Nimbus; write xen or kvm")
 
 
 @dataclass(frozen=True)
@@ -91,11 +96,17 @@ class NimbusCredentials:
             raise CredentialsRefused(
                 f"{cloud}: {', '.join(missing)} missing in the Airflow connection {cloud}; fill in every field of it"
             )
-        if "BEGIN CERTIFICATE" not in self.certificate:
+        for name in ("canonical_id", "access_key", "secret_key"):
+            check_key(cloud, name, getattr(self, name))
+        if not _CERTIFICATE.search(self.certificate):
             raise CredentialsRefused(
                 f"{cloud}: the certificate is not PEM; paste the text from BEGIN CERTIFICATE on into connection {cloud}"
             )
         pkcs1(cloud, self.private_key)
+
+
+# A whole PEM block; what is in it the site judges.
+_CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----")
 
 
 def pkcs1(cloud: str, private_key: str) -> str:
@@ -145,8 +156,15 @@ def configuration(
 
 
 def _property(value: str) -> str:
-    """A value of a Java properties file, in which a backslash escapes and a line feed ends it."""
-    return value.replace("\\", "\\\\").replace("\n", "\\n")
+    """A value of a Java properties file: Latin-1, in which a backslash escapes and a line's end ends it."""
+    plain = value.replace("\\", "\\\\").replace("\n", "\\n").replace("\r", "\\r")
+    return "".join(each if each.isascii() else _escape(each) for each in plain)
+
+
+def _escape(letter: str) -> str:
+    """Java's own escape of a character: one or two halves of UTF-16."""
+    halves = letter.encode("utf-16-be").hex()
+    return "".join(f"\\u{halves[start : start + 4]}" for start in range(0, len(halves), 4))
 
 
 def endpoint_reference(factory: str, number: str) -> str:
@@ -180,7 +198,7 @@ def instance_id_of(name: str, number: str) -> str:
 def parts_of(instance_id: str) -> tuple[str, str]:
     """Name and number out of an instance's id; raises SetupError for what is none."""
     name, sign, number = instance_id.rpartition("#")
-    if not sign or not number.isdigit() or not name:
+    if not sign or not re.fullmatch(r"[0-9]+", number) or not name:
         raise SetupError(f"{instance_id} is no instance of Nimbus: its ids are NAME#NUMBER")
     return name, number
 
@@ -233,7 +251,7 @@ def workspaces_in(output: str) -> dict[str, Workspace]:
     for part in re.split(r"^\[\*\] - ", output, flags=re.M)[1:]:
         head = re.match(r"Workspace #(\d+)\.\s*(\d[\d.]*)?", part)
         state = re.search(r"^\s*State:\s*(\w+)", part, re.M)
-        minutes = re.search(r"Duration:\s*(\d+) minutes", part)
+        minutes = re.search(r"Duration:\s*(\d{1,9}) minutes", part)
         if head:
             found[head[1]] = Workspace(
                 number=head[1],
@@ -251,5 +269,5 @@ def _moment(text: str) -> float:
     found = re.search(r"Start time:\s*\w{3} (\w{3} \d\d \d\d:\d\d:\d\d) \S+ (\d{4})", text)
     try:
         return time.mktime(time.strptime(f"{found[1]} {found[2]}", "%b %d %H:%M:%S %Y")) if found else 0.0
-    except ValueError:
+    except (ValueError, OverflowError):
         return 0.0

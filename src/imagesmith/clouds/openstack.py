@@ -34,6 +34,7 @@ from imagesmith.clouds.openstack_words import (
 from imagesmith.core import (
     TAG_BUILD,
     TAG_CLOUD,
+    UNKNOWN,
     AddressRequest,
     Cloud,
     Image,
@@ -175,7 +176,7 @@ class OpenStackCloud(Cloud):
 
     def observe_instances(self, instance_ids: Sequence[str]) -> dict[str, Instance]:
         """One look at many servers: one by its id, several by the list of all of ours; an unknown one is GONE."""
-        seen = {id_: Instance(id_, InstanceState.GONE, reason="the cloud does not know it") for id_ in instance_ids}
+        seen = {id_: Instance(id_, InstanceState.GONE, reason=UNKNOWN, known=False) for id_ in instance_ids}
         for server in self._servers(instance_ids):
             seen[str(server["id"])] = instance_of(server, self.settings)
         return seen
@@ -272,7 +273,7 @@ class OpenStackCloud(Cloud):
         for image_id in image_ids:
             document = self._image(image_id)
             if document is None:
-                seen[image_id] = Image(image_id, ImageState.GONE, reason="the cloud does not know it")
+                seen[image_id] = Image(image_id, ImageState.GONE, reason=UNKNOWN, known=False)
                 continue
             image = image_of(document)
             if image.state is ImageState.AVAILABLE and self._being_saved(document):

@@ -87,11 +87,17 @@ class Api:
     def pages(
         self, tried: str, path: str, key: str, *, params: Mapping[str, Any] | None = None, **more: Any
     ) -> Iterator[Mapping[str, Any]]:
-        """All items under `key` of an answer that may come in pages."""
+        """All items under `key` of an answer that may come in pages, each once though a page repeats it."""
         wanted = dict(params or {})
+        seen: set[str] = set()
         while True:
             document = self.get(tried, path, params=wanted, **more).document
-            yield from document.get(key, [])
+            for item in document.get(key, []):
+                id_ = str(item.get("id", ""))
+                if id_ not in seen:
+                    yield item
+                if id_:
+                    seen.add(id_)
             marker = _next_marker(document, key)
             if not marker:
                 return

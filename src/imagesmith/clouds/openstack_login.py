@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
+from imagesmith.clouds.connection_fields import check_url
 from imagesmith.clouds.openstack_words import OpenStackSettings
 from imagesmith.errors import CredentialsRefused, SetupError
 
@@ -36,12 +38,13 @@ class Credentials:
     @classmethod
     def from_fields(cls, *, login: str, password: str, extra: Mapping[str, Any]) -> Credentials:
         """The credentials out of an Airflow connection's fields; empty and unknown ones count for nothing."""
-        text = {name: str(value) for name, value in extra.items() if value not in (None, "") and name in _TEXT_FIELDS}
+        text = {name: str(value) for name, value in extra.items() if value not in (None, "") and name in LINES}
         verify = str(extra.get("verify", "")).strip().lower() not in ("false", "no", "0", "off")
         return cls(username=login, password=password, verify=verify, **text)
 
 
-_TEXT_FIELDS = (
+# Of a connection's extra, each one line.
+LINES = (
     "auth_url",
     "project",
     "project_id",
@@ -59,6 +62,7 @@ def connect(cloud: str, settings: OpenStackSettings, credentials: Credentials) -
     import openstack
 
     auth_type, auth = login_of(cloud, settings, credentials)
+    _need_ca_file(cloud, credentials.ca_file)
     return openstack.connect(
         auth_type=auth_type,
         auth=auth,
@@ -83,6 +87,7 @@ def login_of(cloud: str, settings: OpenStackSettings, credentials: Credentials) 
         raise SetupError(
             f"{cloud}: no auth URL; write auth_url of {cloud} in include/clouds.yaml, or into the Airflow connection"
         )
+    check_url(cloud, "auth_url", auth_url)
     if settings.identity_version == 2:
         return _login_v2(cloud, auth_url, credentials)
     if credentials.application_credential_id:
@@ -124,6 +129,18 @@ def _project_v3(credentials: Credentials) -> dict[str, str]:
         return {}
     domain = credentials.project_domain or credentials.domain or "Default"
     return {"project_name": credentials.project, "project_domain_name": domain}
+
+
+def _need_ca_file(cloud: str, ca_file: str) -> None:
+    try:
+        if not ca_file or Path(ca_file).is_file():
+            return
+    except OSError:
+        pass  # a path that is too long is no file either
+    raise SetupError(
+        f"{cloud}: there is no CA file {ca_file[:200]}; put it on every worker, or mend ca_file in the Airflow "
+        f"connection {cloud}"
+    )
 
 
 def _need_password(cloud: str, credentials: Credentials) -> None:

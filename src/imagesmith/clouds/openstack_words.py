@@ -11,6 +11,7 @@ from typing import Any
 from imagesmith.core import (
     TAG_BUILD,
     TAG_CLOUD,
+    TAG_DEPLOYMENT,
     TAG_GENERATOR,
     TAG_SCRIPT,
     TAG_SOURCE,
@@ -96,7 +97,7 @@ TAG_NAME = "imagesmith:name"
 # Havana's Nova hands properties to Glance in HTTP headers, where a colon ends the name and a hyphen becomes a line.
 _PROPERTIES = {
     tag: re.sub("[:-]", "_", tag)
-    for tag in (TAG_BUILD, TAG_CLOUD, TAG_GENERATOR, TAG_VERSION, TAG_SCRIPT, TAG_SOURCE, TAG_NAME)
+    for tag in (TAG_BUILD, TAG_CLOUD, TAG_DEPLOYMENT, TAG_GENERATOR, TAG_VERSION, TAG_SCRIPT, TAG_SOURCE, TAG_NAME)
 }
 _TAGS = {name: tag for tag, name in _PROPERTIES.items()}
 BUILD_PROPERTY = _PROPERTIES[TAG_BUILD]
@@ -134,7 +135,7 @@ def described(tags: Mapping[str, str]) -> str:
 
     https://docs.openstack.org/api-ref/network/v2/ allows a description 255 characters.
     """
-    first = (TAG_BUILD, TAG_CLOUD, TAG_NAME)
+    first = (TAG_BUILD, TAG_CLOUD, TAG_NAME, TAG_DEPLOYMENT)
     words: list[str] = []
     for key in sorted(_PROPERTIES, key=lambda key: (key not in first, key)):
         word = f"{key}={tags.get(key, '')}"

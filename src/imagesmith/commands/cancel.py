@@ -6,13 +6,16 @@ import argparse
 from typing import Any
 
 from imagesmith.airflow_client import AirflowClient, NoSuchRun, Run
+from imagesmith.commands import words
 from imagesmith.errors import BuildStateError
 
 
 def add_parser(subparsers: Any) -> None:
     """Adds the command to the parser of `imagesmith`."""
     parser = subparsers.add_parser("cancel", help="end a build and delete what it made")
-    parser.add_argument("build", metavar="BUILD", help="a build's id or its run's, as `build` and `status` print them")
+    parser.add_argument(
+        "build", type=words.build, metavar="BUILD", help="a build's id or its run's, as `build` and `status` print them"
+    )
     parser.set_defaults(func=run)
 
 

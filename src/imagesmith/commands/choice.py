@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from imagesmith import settings
+from imagesmith.commands import words
 from imagesmith.errors import DefinitionError
 
 if TYPE_CHECKING:
@@ -18,9 +19,12 @@ if TYPE_CHECKING:
 
 def add_choice(parser: argparse.ArgumentParser) -> None:
     """Adds the three to a command."""
-    parser.add_argument("name", metavar="NAME", help="the generator: a file's name in include/generators")
+    parser.add_argument(
+        "name", type=words.name, metavar="NAME", help="the generator: a file's name in include/generators"
+    )
     parser.add_argument(
         "--cloud",
+        type=words.name,
         action="append",
         default=[],
         metavar="CLOUD",
@@ -53,15 +57,18 @@ def conf_of(args: argparse.Namespace) -> dict[str, Any]:
     return {**values, CLOUDS_PARAM: list(args.cloud)} if args.cloud else values
 
 
-def given_parameters(words: Sequence[str]) -> dict[str, str]:
+def given_parameters(pairs: Sequence[str]) -> dict[str, str]:
     """The values of `NAME=VALUE`, each name once."""
     given: dict[str, str] = {}
-    for word in words:
-        name, sign, value = word.partition("=")
+    for pair in pairs:
+        name, sign, value = pair.partition("=")
         if not name or not sign:
-            raise DefinitionError(f"--param {word}: has no value; write --param NAME=VALUE")
+            lacks = "value" if name else "name"
+            raise DefinitionError(f"--param {pair[:80]}: has no {lacks}; write --param NAME=VALUE")
+        if not name.isidentifier():
+            raise DefinitionError(f"--param {name[:80]!r}: is no name of a parameter; write --param NAME=VALUE")
         if name in given:
-            raise DefinitionError(f"--param {name} is given twice; keep one of them")
+            raise DefinitionError(f"--param {name[:80]} is given twice; keep one of them")
         given[name] = value
     return given
 

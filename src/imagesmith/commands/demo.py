@@ -7,6 +7,8 @@ import shlex
 import sys
 from typing import TYPE_CHECKING, Any
 
+from imagesmith.errors import DefinitionError
+
 if TYPE_CHECKING:
     from imagesmith.catalog.records import ImageRecord
     from imagesmith.local.deployment import Address
@@ -34,11 +36,11 @@ def run(args: argparse.Namespace) -> int:
     from imagesmith.plan import CLOUDS_PARAM
     from imagesmith.sandbox import cli as sandbox
 
+    clouds = _chosen(args.clouds)
     health = sandbox.up()  # before Airflow, whose connection to it is made when it starts
     _say(f"the sandbox cloud answers at {health['endpoint']} ({health['acceleration']})")
     address = deployment.up(_say)
     _say(f"Airflow answers at {address.url}")
-    clouds = [name for name in args.clouds.split(",") if name]
     airflow = AirflowClient()
     conf: dict[str, Any] = {CLOUDS_PARAM: clouds} if clouds else {}
     conf |= typed_in(GENERATOR, conf, ask=_answered, terminal=True)
@@ -48,6 +50,18 @@ def run(args: argparse.Namespace) -> int:
         print("\n".join(["", *images_shown(started.dag_id, started.run_id), ""]))
     print("\n".join(_whereabouts(address)), flush=True)
     return code
+
+
+def _chosen(words: str) -> list[str]:
+    """The clouds of `--clouds`, none for all; raises DefinitionError for one that the generator has not."""
+    from imagesmith.commands.choice import local_plan
+
+    clouds = [word.strip() for word in words.split(",") if word.strip()]
+    if words and not clouds:
+        raise DefinitionError(f"--clouds {words[:80]}: names no cloud; write CLOUD,CLOUD or leave it out")
+    if local_plan(GENERATOR, {}, clouds=clouds) is None:
+        raise DefinitionError(f"{GENERATOR}: has no file in include/generators, and the demo builds it; put it back")
+    return clouds
 
 
 def _answered(prompt: str) -> str:

@@ -7,6 +7,8 @@ import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from imagesmith.commands import words
+
 if TYPE_CHECKING:
     from imagesmith.catalog.records import ImageRecord
 
@@ -14,8 +16,8 @@ if TYPE_CHECKING:
 def add_parser(subparsers: Any) -> None:
     """Adds the command to the parser of `imagesmith`."""
     parser = subparsers.add_parser("images", help="show the images that were saved, and what each was made from")
-    parser.add_argument("--generator", metavar="NAME", help="only those of this generator")
-    parser.add_argument("--cloud", metavar="CLOUD", help="only those on this cloud")
+    parser.add_argument("--generator", type=words.name, metavar="NAME", help="only those of this generator")
+    parser.add_argument("--cloud", type=words.name, metavar="CLOUD", help="only those on this cloud")
     parser.add_argument("--all", action="store_true", help="show those that were deleted, too")
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.set_defaults(func=run)
@@ -30,11 +32,19 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps([asdict(image) for image in found], indent=2, default=str))
     elif not found:
-        print("no image was saved yet; `imagesmith build NAME --wait` makes some")
+        print(_nothing_found(args))
     else:
         heading = ("IMAGE", "CLOUD", "STATE", "NAME", "GENERATOR", "VERSION", "MADE FROM", "SAVED", "BUILD")
         print("\n".join(columns([heading, *map(_row, found)])))
     return 0
+
+
+def _nothing_found(args: argparse.Namespace) -> str:
+    wanted = [f"of generator {args.generator}"] if args.generator else []
+    wanted += [f"on cloud {args.cloud}"] if args.cloud else []
+    if wanted:
+        return f"no image {' '.join(wanted)} is known; `imagesmith images --all` shows all there are"
+    return "no image was saved yet; `imagesmith build NAME --wait` makes some"
 
 
 def _row(image: ImageRecord) -> tuple[str, ...]:

@@ -38,11 +38,12 @@ def _asked(cloud: str, ask: Callable[[str], str]) -> str:
 def _asking(name: str, conf: Mapping[str, Any]) -> list[str]:
     from imagesmith.cloud_settings import FILE_NAME
 
+    path = settings.include_dir() / FILE_NAME
     try:
-        text = (settings.include_dir() / FILE_NAME).read_text()
+        content = path.read_bytes() if path.is_file() else b""
     except OSError:
         return []  # Airflow has files of its own, and says what is missing
-    if "ask" not in text:
+    if b"ask" not in content:
         return []  # reading generators takes longer than asking Airflow
 
     from imagesmith.commands.choice import local_generator

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from imagesmith.airflow_client import AirflowClient
+from imagesmith.commands import words
 from imagesmith.errors import BuildStateError
 
 if TYPE_CHECKING:
@@ -16,16 +17,25 @@ if TYPE_CHECKING:
     from imagesmith.progress import BuildProgress
 
 LATEST = 10
-SEARCHED = 1_000
 
 
 def add_parser(subparsers: Any) -> None:
     """Adds the command to the parser of `imagesmith`."""
     parser = subparsers.add_parser("status", help="show the latest builds, or one with its steps")
     parser.add_argument(
-        "build", nargs="?", metavar="BUILD", help="a build's id, its run's, or a generator's name for its latest build"
+        "build",
+        type=words.build,
+        nargs="?",
+        metavar="BUILD",
+        help="a build's id, its run's, or a generator's name for its latest build",
     )
-    parser.add_argument("--limit", type=int, default=LATEST, metavar="N", help=f"so many builds ({LATEST} by default)")
+    parser.add_argument(
+        "--limit",
+        type=words.number_of_builds,
+        default=LATEST,
+        metavar="N",
+        help=f"so many builds ({LATEST} by default)",
+    )
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.set_defaults(func=run)
 
@@ -48,7 +58,7 @@ def find(catalog: Catalog, word: str) -> BuildRecord:
     try:
         return catalog.build(word)
     except BuildStateError:
-        latest = catalog.builds(limit=SEARCHED)
+        latest = catalog.builds(limit=words.MOST_BUILDS)
     for build in latest:
         if word in (build.run_id, build.generator):
             return build

@@ -33,7 +33,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _json_lines(findings: Sequence[Finding]) -> list[str]:
-    return [json.dumps([asdict(found) for found in findings], indent=2, ensure_ascii=False)]
+    return [json.dumps([asdict(found) for found in findings], indent=2)]
 
 
 def _lines(findings: Sequence[Finding], *, checked: int) -> list[str]:

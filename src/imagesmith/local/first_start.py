@@ -5,13 +5,13 @@ Leaves the catalog's database with its tables, and the file with the password of
 
 import json
 import os
+import sys
 from pathlib import Path
 
-import sqlalchemy
-
 from imagesmith import settings
+from imagesmith.catalog.database import usable_url
 from imagesmith.catalog.store import Catalog
-from imagesmith.errors import SetupError
+from imagesmith.errors import ImagesmithError, SetupError
 from imagesmith.local.environment import ADMIN
 from imagesmith.local.keys import write_private
 from imagesmith.local.postgres import create_database
@@ -22,7 +22,7 @@ _FILE_VARIABLE = "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE"
 
 def prepare() -> None:
     """Makes what is missing; harmless when nothing is."""
-    catalog = sqlalchemy.make_url(settings.catalog_url())
+    catalog = usable_url(settings.catalog_url())
     if catalog.get_backend_name() == "postgresql" and catalog.database:
         # A database of this name is made by whoever may: the server's own is there to ask from.
         create_database(catalog.set(database="postgres"), catalog.database)
@@ -38,4 +38,7 @@ def _needed(variable: str) -> str:
 
 
 if __name__ == "__main__":
-    prepare()
+    try:
+        prepare()
+    except ImagesmithError as error:
+        sys.exit(f"first start: {error}")

@@ -7,6 +7,8 @@ import secrets
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from imagesmith.errors import SetupError
+
 
 @dataclass(frozen=True)
 class Keys:
@@ -23,7 +25,13 @@ class Keys:
 def load_or_make(path: Path) -> Keys:
     """The keys in the file; a file that is not there is written first, with mode 0600."""
     if path.exists():
-        return Keys(**json.loads(path.read_text()))
+        try:
+            return Keys(**json.loads(path.read_text()))
+        except (ValueError, TypeError, OSError) as error:  # TypeError: keys that are missing or that nobody knows
+            raise SetupError(
+                f"{path}: cannot be read as this deployment's secrets: {error}; put back what it held, or remove it to "
+                "start with new ones, with which Airflow can't read what it has encrypted"
+            ) from error
     keys = _fresh()
     write_private(path, json.dumps(asdict(keys), indent=2) + "\n")
     return keys

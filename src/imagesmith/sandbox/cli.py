@@ -1,4 +1,4 @@
-"""`imagesmith sandbox up | down | status | reset`."""
+"""`imagesmith sandbox up | down | status | reset | unreliable`."""
 
 import argparse
 import json
@@ -16,6 +16,7 @@ import imagesmith
 from imagesmith.errors import SetupError
 from imagesmith.processes import Daemon
 from imagesmith.sandbox import base_image, config
+from imagesmith.sandbox.unreliable.trouble import Kind
 
 START_LIMIT_S = 60.0  # the first start probes acceleration, which may take 15 s
 STOP_LIMIT_S = 40.0
@@ -31,6 +32,11 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     status.add_argument("--json", action="store_true", help="as one JSON document")
     status.set_defaults(func=_status)
     verbs.add_parser("reset", help="remove all but the base image").set_defaults(func=_reset)
+    unreliable = verbs.add_parser("unreliable", help="let a part of all calls fail, as clouds do; 0 ends it")
+    unreliable.add_argument("rate", type=float, help="part of all calls, from 0 to 1")
+    unreliable.add_argument("--account", help="only this one: ec2, or the name of a site; all by default")
+    unreliable.add_argument("--kind", action="append", choices=list(Kind), help="only these troubles; all by default")
+    unreliable.set_defaults(func=_unreliable)
 
 
 def up() -> dict[str, Any]:
@@ -124,6 +130,19 @@ def _status(arguments: argparse.Namespace) -> int:
     return 0 if found["running"] else 1
 
 
+def _unreliable(arguments: argparse.Namespace) -> int:
+    wanted: dict[str, Any] = {"rate": arguments.rate}
+    wanted.update({"account": arguments.account} if arguments.account else {})
+    wanted.update({"kinds": arguments.kind} if arguments.kind else {})
+    try:
+        troubles = _request("/unreliable", method="POST", document=wanted)
+    except urllib.error.HTTPError as error:
+        raise SetupError(str(json.load(error)["error"])) from error
+    for account, trouble in troubles.items():
+        print(f"{account:18} {trouble['rate']:.0%} of all calls fail" if trouble["rate"] else f"{account:18} reliable")
+    return 0
+
+
 def _print_status(found: dict[str, Any]) -> None:
     print(f"endpoint {found['endpoint']}  acceleration {found['acceleration']}  SSH port {found['ssh_port']}")
     print(how_to_use())
@@ -179,13 +198,14 @@ def _health() -> dict[str, Any] | None:
         return None
 
 
-def _request(path: str, *, method: str = "GET") -> dict[str, Any]:
-    request = urllib.request.Request(f"{config.endpoint()}/_sandbox{path}", method=method)
+def _request(path: str, *, method: str = "GET", document: Any = None) -> dict[str, Any]:
+    body = None if document is None else json.dumps(document).encode()
+    request = urllib.request.Request(f"{config.endpoint()}/_sandbox{path}", body, method=method)
     # Not through a proxy that the environment may name: this is loopback.
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     with opener.open(request, timeout=30) as answer:
-        document: dict[str, Any] = json.load(answer)
-    return document
+        told: dict[str, Any] = json.load(answer)
+    return told
 
 
 def _tail(log: Path) -> str:

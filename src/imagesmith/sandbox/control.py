@@ -20,6 +20,7 @@ from imagesmith.sandbox.nimbus import control as nimbus_control
 from imagesmith.sandbox.nimbus.site import Site as NimbusSite
 from imagesmith.sandbox.openstack import control as site_control
 from imagesmith.sandbox.openstack.site import Site
+from imagesmith.sandbox.unreliable.trouble import Trouble, Wanted, wanted_of
 
 EC2 = "ec2"  # what its account is called where one is named
 _TIMINGS = {"boot_s": float, "script_s": float, "stop_s": float, "image_s": float, "ssh": bool}
@@ -43,6 +44,7 @@ class Control:
             Route("/health", self.health),
             Route("/list", self.list),
             Route("/settings", self.settings, methods=["GET", "POST"]),
+            Route("/unreliable", self.unreliable, methods=["GET", "POST"]),
             Route("/calls", self.calls, methods=["GET", "DELETE"]),
             Route("/reset", self.reset, methods=["POST"]),
         ]
@@ -105,6 +107,29 @@ class Control:
         faults = [asdict(fault) for fault in self._door.faults]
         return JSONResponse({**asdict(self._timings), "faults": faults})
 
+    async def unreliable(self, request: Request) -> Response:
+        """How unreliable each account's doors are, and what has happened; POST sets it (unreliable/trouble.py).
+
+        `account` names one, without it all are meant; no `rate` makes the doors reliable again.
+        """
+        troubles = self._troubles()
+        if request.method == "POST":
+            wanted = await _body(request)
+            account = wanted.pop("account", None)
+            if account is not None and account not in troubles:
+                return self._unknown(str(account))
+            try:
+                wish = wanted_of(wanted)
+            except ValueError as error:
+                return JSONResponse({"error": str(error)}, status_code=400)
+            for name, trouble in troubles.items():
+                if account in (None, name):
+                    trouble.want(wish)
+        return JSONResponse({name: trouble.shown() for name, trouble in troubles.items()})
+
+    def _troubles(self) -> dict[str, Trouble]:
+        return {EC2: self._door.trouble, **{name: site.trouble for name, site in self._sites.items()}}
+
     async def calls(self, request: Request) -> Response:
         """How often each action was called; DELETE begins anew."""
         counted = dict(self._door.calls)
@@ -121,6 +146,9 @@ class Control:
         account = (await _body(request)).get("account")
         if account not in (None, EC2, *self._sites):
             return self._unknown(str(account))
+        for name, trouble in self._troubles().items():
+            if account in (None, name):
+                trouble.want(Wanted())
         for name, site in self._sites.items():
             if account in (None, name):
                 await site.reset()

@@ -14,6 +14,7 @@ from imagesmith.sandbox.cloud import Cloud
 from imagesmith.sandbox.ec2_actions import ACTIONS
 from imagesmith.sandbox.ec2_wire import EC2Error
 from imagesmith.sandbox.sigv4 import SignatureError
+from imagesmith.sandbox.unreliable.trouble import Trouble
 
 _STS_VERSION = "2011-06-15"
 _UNAUTHORIZED = {"AuthFailure": 401, "MissingAuthenticationToken": 401}
@@ -37,6 +38,7 @@ class EC2Door:
     cloud: Cloud
     calls: Counter[str] = field(default_factory=Counter)
     faults: list[Fault] = field(default_factory=list)
+    trouble: Trouble = field(default_factory=Trouble)
 
     async def answer(self, request: Request) -> Response:
         """EC2's or STS's answer to the request."""

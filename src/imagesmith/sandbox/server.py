@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 
 import uvicorn
 from starlette.applications import Starlette
-from starlette.routing import Mount, Route
+from starlette.routing import Mount, Route, Router, request_response
 
 from imagesmith import settings
 from imagesmith.sandbox import acceleration, config
@@ -27,6 +27,9 @@ from imagesmith.sandbox.openstack.door import Door
 from imagesmith.sandbox.openstack.site import Site
 from imagesmith.sandbox.openstack.sites import SITES
 from imagesmith.sandbox.state import State
+from imagesmith.sandbox.unreliable.ec2 import EC2Dialect
+from imagesmith.sandbox.unreliable.layer import Layer
+from imagesmith.sandbox.unreliable.openstack import OpenStackDialect
 
 log = logging.getLogger(__name__)
 
@@ -59,11 +62,15 @@ def application(places: config.Places, *, port: int, accelerator: str) -> Starle
     return Starlette(
         routes=[
             Mount("/_sandbox", routes=control.routes()),
-            *(Mount(f"/{site.facts.name}", routes=Door(site).routes()) for site in sites),
-            Route("/", door.answer, methods=["GET", "POST"]),
+            *(Mount(f"/{site.facts.name}", app=_openstack(site)) for site in sites),
+            Route("/", Layer(request_response(door.answer), EC2Dialect(), door.trouble), methods=["GET", "POST"]),
         ],
         lifespan=lifespan,
     )
+
+
+def _openstack(site: Site) -> Layer:
+    return Layer(Router(Door(site).routes()), OpenStackDialect(), site.trouble)
 
 
 def main() -> None:

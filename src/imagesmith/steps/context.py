@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from imagesmith import keys
@@ -12,11 +13,15 @@ from imagesmith.catalog.store import Catalog
 from imagesmith.core import (
     TAG_BUILD,
     TAG_CLOUD,
+    TAG_DEPLOYMENT,
     TAG_GENERATOR,
     TAG_SCRIPT,
     TAG_SOURCE,
     TAG_VERSION,
     Cloud,
+    Image,
+    Instance,
+    ResourceKind,
 )
 from imagesmith.errors import BuildStateError
 from imagesmith.plan import Plan, PlannedTarget
@@ -24,6 +29,8 @@ from imagesmith.ssh import Login
 from imagesmith.waiting import SharedLooks, Waits, in_thread
 
 DEFAULT_SSH_PORT = 22
+# How often something new is looked at that the cloud does not know yet.
+UNKNOWN_LOOK_S = 1.0
 
 
 @dataclass
@@ -51,6 +58,41 @@ class TargetContext:
     async def update(self, **changes: Any) -> TargetRecord:
         """The target's record after `changes`."""
         return await in_thread(self.catalog.update_target, self.plan.build_id, self.name, **changes)
+
+    async def see_instance(self, instance_id: str) -> Instance:
+        """A look at the instance, made again while the cloud is busy, or may not know yet what it has just made."""
+        what = f"{self.name}: look at instance {instance_id}"
+        while True:
+            seen = await self.waits.again(what, lambda: self.looks.instance(instance_id))
+            if seen.known or not await self._is_new(ResourceKind.INSTANCE, instance_id):
+                return seen
+            await self.waits.pause(UNKNOWN_LOOK_S, what)
+
+    async def see_image(self, image_id: str) -> Image:
+        """A look at the image, as `see_instance` looks."""
+        what = f"{self.name}: look at image {image_id}"
+        while True:
+            seen = await self.waits.again(what, lambda: self.looks.image(image_id))
+            if seen.known or not await self._is_new(ResourceKind.IMAGE, image_id):
+                return seen
+            await self.waits.pause(UNKNOWN_LOOK_S, what)
+
+    async def let_settle(self, kind: ResourceKind) -> None:
+        """Before a thing is made: if an earlier call for it was lost, wait until the cloud's listings must show it.
+
+        Not where the cloud itself sees to it that the same request can't make two.
+        """
+        traits = self.cloud.traits
+        rows = await in_thread(self.catalog.resources, build_id=self.plan.build_id, cloud=self.name)
+        if traits.client_token or not any(row.kind is kind and not row.resource_id for row in rows):
+            return
+        self.emit(f"{self.name}: a call for the {kind} was cut off; looking again in {traits.settle_s:g} s")
+        await self.waits.pause(traits.settle_s, f"{self.name}: wait for the cloud's listings")
+
+    async def _is_new(self, kind: ResourceKind, resource_id: str) -> bool:
+        rows = await in_thread(self.catalog.resources, build_id=self.plan.build_id, cloud=self.name)
+        made = [row.made_at for row in rows if row.kind is kind and row.resource_id == resource_id and row.made_at]
+        return any((datetime.now(UTC) - at).total_seconds() < self.cloud.traits.settle_s for at in made)
 
     def key(self, purpose: str, attempt: int) -> keys.KeyPair:
         """The key pair `login` or `host` of one attempt at this target."""
@@ -81,4 +123,5 @@ class TargetContext:
             TAG_VERSION: self.plan.version,
             TAG_SCRIPT: self.plan.script_sha256,
             TAG_SOURCE: row.source_image_id or "",
+            TAG_DEPLOYMENT: keys.deployment_id(self.secret),
         }

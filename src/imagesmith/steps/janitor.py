@@ -1,39 +1,65 @@
 """The janitor: ends the builds that no task is alive to end, and deletes what they left on their clouds.
 
 A build is nobody's when its deadline and its targets' time to terminate have passed: no step of it can still run. What
-bears the tag of a build that this catalog does not know is reported and never touched: it may be another deployment's.
+bears this deployment's tag and is of a build that the catalog does not know was made before the catalog was lost: it is
+deleted once it is old. What another deployment made, or bears no tag of ours, is never touched, and no image is that
+succeeded or might have.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from datetime import datetime
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 from imagesmith.catalog.records import BuildRecord
 from imagesmith.catalog.store import Catalog
-from imagesmith.core import TAG_CLOUD, Cloud, Resource
-from imagesmith.errors import CloudError, ImagesmithError
-from imagesmith.plan import Plan, PlannedTarget
+from imagesmith.cloud_settings import read_clouds
+from imagesmith.core import TAG_CLOUD, TAG_DEPLOYMENT, Cloud, Resource
+from imagesmith.errors import CloudError, ConnectionMissing, ImagesmithError
+from imagesmith.keys import deployment_id
+from imagesmith.plan import Plan, PlannedCloud, PlannedTarget, moment_of
 from imagesmith.steps.leftovers import LASTING, Leftover, builds_over, recorded_leftovers
 from imagesmith.steps.publish import publish
 from imagesmith.steps.runner import Credential, Deployment, Step, run_step
-from imagesmith.waiting import SharedLooks, in_thread
+from imagesmith.waiting import Limit, SharedLooks, Waits, in_thread
+
+STRAYS_AGE_H = 24.0
+STRAYS_LIMIT = timedelta(minutes=10)
+DELETE_LOOKS_S = (1, 2, 5)
+
+
+@dataclass(frozen=True)
+class Tagged:
+    """What bears our tags on one cloud: targets of builds that are over, and things of builds nobody knows."""
+
+    leftovers: frozenset[Leftover]
+    unknown: tuple[Resource, ...]
 
 
 class Sweep:
-    """One round of the janitor. `open_cloud` gives a target's driver; with `dry_run` nothing is touched."""
+    """One round of the janitor.
+
+    `open_cloud` gives a cloud's driver; `defined` are the clouds of include/clouds.yaml, looked at beside those ever
+    built on. With `dry_run` nothing is touched.
+    """
 
     def __init__(
         self,
         deployment: Deployment,
         *,
-        open_cloud: Callable[[PlannedTarget, Credential], Cloud],
+        open_cloud: Callable[[PlannedCloud, Credential], Cloud],
+        defined: Sequence[PlannedCloud],
+        strays_age: timedelta,
         dry_run: bool,
         emit: Callable[[str], None],
     ) -> None:
         self._deployment = deployment
         self._catalog = deployment.catalog
         self._open_cloud = open_cloud
+        self._defined = {cloud.cloud: cloud for cloud in defined}
+        self._strays_age = strays_age
         self._dry_run = dry_run
         self._emit = emit
         self._done: list[str] = []
@@ -43,8 +69,9 @@ class Sweep:
         """End what is over on every cloud, a line for each thing done; raises CloudError if some could not be."""
         over = await in_thread(builds_over, self._catalog, now=now)
         leftovers = set(await in_thread(recorded_leftovers, self._catalog, over))
-        for target in await in_thread(known_targets, self._catalog):
-            leftovers |= await self._tagged(target, over)
+        built_on = await in_thread(known_clouds, self._catalog)
+        for name, cloud in {**built_on, **self._defined}.items():
+            leftovers |= await self._look(cloud, over, now=now, built_on=name in built_on)
         for leftover in sorted(leftovers):
             self._say(f"{leftover.cloud}: build {leftover.build_id} is over; deleting what it left")
             await self._end(leftover)
@@ -61,22 +88,56 @@ class Sweep:
         self._done.append(line)
         self._emit(line)
 
-    async def _tagged(self, target: PlannedTarget, over: dict[str, BuildRecord]) -> set[Leftover]:
-        if target.settings.get("password") == "ask":
-            return set()  # nobody is there to be asked; each build's own credential opens it while it lasts
+    async def _look(
+        self, cloud: PlannedCloud, over: dict[str, BuildRecord], *, now: datetime, built_on: bool
+    ) -> frozenset[Leftover]:
+        """What is left there of builds that are over; what nobody knows is dealt with at once."""
+        if cloud.settings.get("password") == "ask":
+            return frozenset()  # nobody is there to be asked; each build's own credential opens it while it lasts
         try:
-            cloud = self._open_cloud(target, None)
+            driver = self._open_cloud(cloud, None)
             known = await in_thread(known_ids, self._catalog)
-            tagged, unknown = await in_thread(tagged_leftovers, over, cloud, known)
+            names = {*self._defined, cloud.cloud}
+            tagged = await in_thread(tagged_leftovers, over, driver, known=known, names=names)
+            await self._end_strays(driver, [each for each in tagged.unknown if self._is_stray(driver, each, now)])
+        except ConnectionMissing as error:
+            if built_on:
+                self._failed.append(f"{cloud.cloud}: {error}")
+            return frozenset()
         except ImagesmithError as error:
-            self._failed.append(f"{target.cloud}: {error}")
-            return set()
-        for resource in unknown:
-            self._say(
-                f"{target.cloud}: {resource.kind} {resource.id} is of build {resource.build_id}, which this catalog "
-                "does not know; left alone"
-            )
-        return tagged
+            self._failed.append(f"{cloud.cloud}: {error}")
+            return frozenset()
+        return tagged.leftovers
+
+    def _is_stray(self, cloud: Cloud, resource: Resource, now: datetime) -> bool:
+        """Whether a thing that no catalog knows is ours to delete; says why, if not."""
+        about = f"{cloud.name}: {resource.kind} {resource.id} is of build {resource.build_id}"
+        made_by = resource.tags.get(TAG_DEPLOYMENT)
+        if made_by != deployment_id(self._deployment.secret):
+            whose = f"of deployment {made_by}" if made_by else "of a deployment it does not name"
+            self._say(f"{about}, {whose}, which this catalog does not know; left alone")
+            return False
+        begun = moment_of(resource.build_id)
+        if begun is None or now - begun < self._strays_age:
+            hours = self._strays_age.total_seconds() / 3600
+            self._say(f"{about}, which this catalog does not know; deleted when it is {hours:g} hours old")
+            return False
+        self._say(f"{about}, which this catalog has lost; deleting it")
+        return True
+
+    async def _end_strays(self, cloud: Cloud, strays: list[Resource]) -> None:
+        if self._dry_run or not strays:
+            return
+        left = strays
+
+        async def look() -> bool | None:
+            nonlocal left
+            left = await in_thread(cloud.delete, left)
+            return None if left else True
+
+        waits = Waits(Limit(datetime.now(UTC) + STRAYS_LIMIT, "the janitor's limit for a cloud"), patience_s=None)
+        what = f"{cloud.name}: delete " + ", ".join(f"{each.kind} {each.id}" for each in strays)
+        await waits.until(look, what, every_s=DELETE_LOOKS_S)
 
     async def _open_account(self, target: PlannedTarget, credential: Credential) -> tuple[Cloud, SharedLooks]:
         cloud = self._open_cloud(target, credential)
@@ -99,13 +160,21 @@ class Sweep:
             self._failed.append(f"{leftover.cloud}: build {leftover.build_id}: {error}")
 
 
-def known_targets(catalog: Catalog) -> list[PlannedTarget]:
-    """One planned target for each cloud that was ever built on, as the newest build knew it."""
-    newest: dict[str, PlannedTarget] = {}
+def known_clouds(catalog: Catalog) -> dict[str, PlannedCloud]:
+    """The clouds that were ever built on, by name, as the newest build knew them."""
+    newest: dict[str, PlannedCloud] = {}
     for build in catalog.builds(limit=1_000):
         for name, target in Plan.model_validate(build.plan).targets.items():
             newest.setdefault(name, target)
-    return list(newest.values())
+    return newest
+
+
+def defined_clouds(include: Path) -> list[PlannedCloud]:
+    """The clouds of include/clouds.yaml that can be read."""
+    return [
+        PlannedCloud(cloud=name, cloud_type=cloud.type, settings=cloud.driver_settings())
+        for name, cloud in read_clouds(include).clouds.items()
+    ]
 
 
 def known_ids(catalog: Catalog) -> set[str]:
@@ -113,19 +182,23 @@ def known_ids(catalog: Catalog) -> set[str]:
     return {build.build_id for build in catalog.builds(limit=100_000)}
 
 
-def tagged_leftovers(
-    over: dict[str, BuildRecord], cloud: Cloud, known: set[str]
-) -> tuple[set[Leftover], list[Resource]]:
-    """By the cloud's own tags: targets of builds that are over, and things of builds this catalog does not know."""
-    resources = _passing(cloud.find_resources(), cloud.name)
-    leftovers = {Leftover(resource.build_id, cloud.name) for resource in resources if resource.build_id in over}
-    return leftovers, [resource for resource in resources if resource.build_id not in known]
+def tagged_leftovers(over: dict[str, BuildRecord], cloud: Cloud, *, known: set[str], names: set[str]) -> Tagged:
+    """What the cloud's own tags tell; `known` are the catalog's builds, `names` the clouds there are.
 
-
-def _passing(resources: Iterable[Resource], cloud: str) -> list[Resource]:
-    """Without images and their disks: those of successful targets are meant to stay, the others have a catalog row."""
-    return [
+    Two clouds of one account are told apart by the tag; what bears the name of a cloud that is no more counts, too.
+    """
+    resources = [
         resource
-        for resource in resources
-        if resource.kind not in LASTING and resource.tags.get(TAG_CLOUD, cloud) == cloud
+        for resource in _passing(cloud.find_resources())
+        if (named := resource.tags.get(TAG_CLOUD, cloud.name)) == cloud.name or named not in names
     ]
+    leftovers = {Leftover(each.build_id, each.tags.get(TAG_CLOUD, cloud.name)) for each in resources}
+    return Tagged(
+        frozenset(each for each in leftovers if each.build_id in over and each.cloud == cloud.name),
+        tuple(resource for resource in resources if resource.build_id not in known),
+    )
+
+
+def _passing(resources: Iterable[Resource]) -> list[Resource]:
+    """Without images and their disks: those of successful targets are meant to stay, the others have a catalog row."""
+    return [resource for resource in resources if resource.kind not in LASTING]

@@ -107,16 +107,17 @@ async def _instance_for(context: TargetContext, request: LaunchRequest) -> str:
     ledger = context.catalog.ledger(context.plan.build_id, context.name)
     unclear = bool(await _open_intents(context))
 
-    def launch() -> str:
+    async def launch() -> str:
         nonlocal unclear
+        await context.let_settle(ResourceKind.INSTANCE)
         try:
-            return context.cloud.launch(request, ledger)
+            return await in_thread(context.cloud.launch, request, ledger)
         except Transient:
             unclear = True
             raise
 
     try:
-        return await context.waits.call(f"{context.name}: launch an instance of {request.source_image_id}", launch)
+        return await context.waits.again(f"{context.name}: launch an instance of {request.source_image_id}", launch)
     except REFUSALS:
         # An earlier call whose answer was lost may have made what this one was refused for.
         for intent in [] if unclear else await _open_intents(context):
@@ -147,10 +148,10 @@ async def _running(context: TargetContext, row: TargetRecord) -> Instance:
     instance_id = row.instance_id or ""
 
     async def look() -> Instance | None:
-        instance = await context.looks.instance(instance_id)
+        instance = await context.see_instance(instance_id)
         _refuse_dead(context, instance)
         if instance.state is InstanceState.RUNNING and not instance.address and await _give_address(context, row):
-            instance = await context.looks.instance(instance_id)
+            instance = await context.see_instance(instance_id)
         return instance if instance.state is InstanceState.RUNNING and instance.address else None
 
     what = f"{context.name}: wait until instance {instance_id} runs and has an address"
@@ -168,9 +169,12 @@ async def _give_address(context: TargetContext, row: TargetRecord) -> bool:
         known_ids=[each.resource_id for each in rows if each.kind is ResourceKind.FLOATING_IP and each.resource_id],
     )
     ledger = context.catalog.ledger(context.plan.build_id, context.name)
-    what = f"{context.name}: give {name} an address"
-    given: bool = await context.waits.call(what, context.cloud.give_address, request, ledger)
-    return given
+
+    async def give() -> bool:
+        await context.let_settle(ResourceKind.FLOATING_IP)
+        return await in_thread(context.cloud.give_address, request, ledger)
+
+    return await context.waits.again(f"{context.name}: give {name} an address", give)
 
 
 def _refuse_dead(context: TargetContext, instance: Instance) -> None:
@@ -194,7 +198,7 @@ async def _ssh_answers(context: TargetContext, row: TargetRecord) -> None:
         except ConnectionLost as error:
             trouble.append(error)
         if len(trouble) % ALIVE_LOOK_EVERY == 0:
-            _refuse_dead(context, await context.looks.instance(row.instance_id or ""))
+            _refuse_dead(context, await context.see_instance(row.instance_id or ""))
         return None
 
     what = f"{context.name}: wait for SSH at {login}"

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from imagesmith import crash_points
 from imagesmith.catalog.records import BuildRecord
 from imagesmith.catalog.store import Catalog
 from imagesmith.core import Cloud, TargetState
@@ -76,6 +77,7 @@ async def run_step(
 
     An error that nobody can wait out fails the target at once; a Transient one leaves it to the next try.
     """
+    crash_points.enter(step, cloud)
     catalog = deployment.catalog
     build = await in_thread(catalog.build, build_id)
     plan = Plan.model_validate(build.plan)
@@ -106,6 +108,7 @@ async def run_step(
         if not isinstance(error, Transient) and step is not Step.TERMINATE:
             await in_thread(catalog.fail_target, build_id, cloud, str(error))
         raise
+    await crash_points.areach(crash_points.RESULT)
     await in_thread(catalog.end_step, build_id, cloud, step)
     return result
 

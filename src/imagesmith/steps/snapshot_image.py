@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from imagesmith.catalog.records import TargetRecord
 from imagesmith.core import Image, ImageState, InstanceState, ResourceKind, SaveRequest, TargetState
-from imagesmith.errors import BuildStateError, InstanceLost, NameTaken, SaveFailed
+from imagesmith.errors import BuildStateError, InstanceLost, NameTaken, SaveFailed, SaveInterrupted
 from imagesmith.steps.context import TargetContext
 from imagesmith.waiting import in_thread
 
 IMAGE_FIRST_LOOK_S = 0.8
 IMAGE_LOOKS_S = (2, 3, 5)
+SAVE_AGAIN_S = 2.0
 STOP_LOOKS_S = (0.5, 1, 2)
 
 
@@ -22,8 +23,7 @@ async def snapshot_image(context: TargetContext) -> dict[str, str]:
     _refuse_uncustomized(context, row)
     if context.cloud.traits.powers_off:
         await _stopped(context, row.instance_id or "")
-    image_id = await _save(context, row)
-    await _available(context, image_id)
+    image_id = await _saved(context, row)
     await context.waits.call(
         f"{context.name}: finish image {image_id}",
         context.cloud.finish_image,
@@ -48,7 +48,7 @@ def _refuse_uncustomized(context: TargetContext, row: TargetRecord) -> None:
 
 async def _stopped(context: TargetContext, instance_id: str) -> None:
     async def look() -> bool | None:
-        instance = await context.looks.instance(instance_id)
+        instance = await context.see_instance(instance_id)
         if instance.state is InstanceState.STOPPED:
             return True
         if instance.state in (InstanceState.GONE, InstanceState.FAILED):
@@ -70,6 +70,18 @@ def _image_tags(context: TargetContext, row: TargetRecord) -> dict[str, str]:
     return {"Name": row.image_name, **context.tags(row)}
 
 
+async def _saved(context: TargetContext, row: TargetRecord) -> str:
+    """The id of the image, which is available; a save that was cut off is asked for again."""
+    while True:
+        image_id = await _save(context, row)
+        try:
+            await _available(context, image_id)
+            return image_id
+        except SaveInterrupted as error:
+            context.emit(f"{error}; it is asked for again")
+            await context.waits.pause(SAVE_AGAIN_S, f"{context.name}: save {row.instance_id} again", cause=error)
+
+
 async def _save(context: TargetContext, row: TargetRecord) -> str:
     rows = await in_thread(context.catalog.resources, build_id=context.plan.build_id, cloud=context.name)
     request = SaveRequest(
@@ -82,10 +94,13 @@ async def _save(context: TargetContext, row: TargetRecord) -> str:
         retried=any(each.kind is ResourceKind.IMAGE and each.name == row.image_name for each in rows),
     )
     ledger = context.catalog.ledger(context.plan.build_id, context.name)
+
+    async def save() -> str:
+        await context.let_settle(ResourceKind.IMAGE)
+        return await in_thread(context.cloud.save, request, ledger)
+
     try:
-        image_id = await context.waits.call(
-            f"{context.name}: save {request.instance_id} as {request.name}", context.cloud.save, request, ledger
-        )
+        image_id = await context.waits.again(f"{context.name}: save {request.instance_id} as {request.name}", save)
     except NameTaken:
         # The image of that name is somebody else's: there is nothing of ours for the teardown to look for.
         await in_thread(
@@ -106,7 +121,7 @@ async def _save(context: TargetContext, row: TargetRecord) -> str:
 
 async def _available(context: TargetContext, image_id: str) -> Image:
     async def look() -> Image | None:
-        image = await context.looks.image(image_id)
+        image = await context.see_image(image_id)
         if image.state is ImageState.AVAILABLE:
             return image
         if image.state in (ImageState.FAILED, ImageState.GONE):

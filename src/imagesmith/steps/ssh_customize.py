@@ -12,7 +12,7 @@ import logging
 from collections.abc import AsyncGenerator, AsyncIterator
 from datetime import UTC, datetime
 
-from imagesmith import settings
+from imagesmith import crash_points, settings
 from imagesmith.catalog.records import TargetRecord
 from imagesmith.core import InstanceState, TargetState
 from imagesmith.errors import (
@@ -40,6 +40,8 @@ CLOUD_INIT_LOOK_S = 2.0
 SAVE_OFFSET_S = 1.0
 STOPPED_LOOKS_S = (0.3, 1, 2)
 ENDING_LOOK_S = 1.0
+# How often a script is looked at whose output is no longer followed.
+LONG_LOOK_S = 3.0
 # The clean-up's last acts, from the one that shuts us out to its end, take less than so many looks.
 SHUT_OUT_LOOKS = 5
 
@@ -103,7 +105,9 @@ async def _place_files(context: TargetContext, remote: Remote) -> None:
 
 async def _run_script(context: TargetContext, remote: Remote, index: int) -> None:
     script = context.plan.scripts[index]
+    await crash_points.areach(crash_points.BEFORE_CALL)
     state = await _follow(context, remote, f"script-{index}", script)
+    await crash_points.areach(crash_points.AFTER_WAIT)
     _judge(context, script, state, (await context.row()).output_tail)
     if state.state == "rebooted":
         context.emit(f"{context.name}: {script.name} restarted the machine, which is fine")
@@ -117,34 +121,48 @@ async def _follow(context: TargetContext, remote: Remote, file_name: str, script
     if row.output_offset == 0:
         context.emit(f"{context.name}: {script.name} starts")
     lines = OutputLines(context.emit, offset=row.output_offset, tail=row.output_tail)
+    try:
+        return await _follow_to_end(context, remote, file_name, script, lines=lines)
+    except ScriptVanished as error:
+        raise ScriptError(
+            f"{context.name}: {script.name} had started, but its files on the instance are gone; does it remove "
+            "or replace the SSH user's home directory?"
+        ) from error
+    except TimeLimitExceeded as error:
+        lines.flush()  # a question that nobody answers has no line end
+        last = lines.tail[-1000:].strip() or "(nothing)"
+        raise TimeLimitExceeded(f"{error}; the last it printed:\n{last}") from error
+
+
+async def _follow_to_end(
+    context: TargetContext, remote: Remote, file_name: str, script: PlannedScript, *, lines: OutputLines
+) -> RunState:
     what = f"{context.name}: run {script.name}"
+    ended: RunState | None = None
     while True:
-        try:
-            await _stream(context, remote, file_name, script, lines=lines, what=what)
-        except ScriptVanished as error:
-            raise ScriptError(
-                f"{context.name}: {script.name} had started, but its files on the instance are gone; does it remove "
-                "or replace the SSH user's home directory?"
-            ) from error
-        except TimeLimitExceeded as error:
-            lines.flush()  # a question that nobody answers has no line end
-            last = lines.tail[-1000:].strip() or "(nothing)"
-            raise TimeLimitExceeded(f"{error}; the last it printed:\n{last}") from error
+        if ended is not None and lines.full:
+            lines.skip_to_end(ended.size)
+        if ended is not None or not lines.full:
+            await _stream(context, remote, file_name, script, lines=lines, to_end=ended is not None)
         state = await remote.status(file_name)
-        if state.state != "running" and lines.offset >= state.size:
-            return state
         if state.state != "running":
-            lines.flush()
-            await _save_offset(context, lines)
+            if lines.offset < state.size and not (lines.full and ended is None):
+                lines.flush()
+                await _save_offset(context, lines)
             if lines.offset >= state.size:
                 return state
-        await context.waits.pause(ENDING_LOOK_S, what)
+            ended = state
+        await context.waits.pause(LONG_LOOK_S if lines.full and ended is None else ENDING_LOOK_S, what)
 
 
 async def _stream(
-    context: TargetContext, remote: Remote, file_name: str, script: PlannedScript, *, lines: OutputLines, what: str
+    context: TargetContext, remote: Remote, file_name: str, script: PlannedScript, *, lines: OutputLines, to_end: bool
 ) -> None:
-    """Feed the output to `lines` until the stream ends; StillWaiting and TimeLimitExceeded find the offset saved."""
+    """Feed the output to `lines` until the stream ends, or they are full and it is not the end that is read.
+
+    StillWaiting and TimeLimitExceeded find the offset saved.
+    """
+    what = f"{context.name}: run {script.name}"
     saved_at = asyncio.get_running_loop().time()
     output = remote.run(
         file_name, script.text.encode(), environment=context.plan.environment(context.name), offset=lines.offset
@@ -152,7 +170,13 @@ async def _stream(
     try:
         async with contextlib.aclosing(output) as stream:
             while (chunk := await _next_chunk(context, stream, what)) is not None:
+                await crash_points.areach(crash_points.AFTER_CALL)
                 lines.feed(chunk)
+                if lines.full and not to_end:
+                    context.emit(
+                        f"{context.name}: {script.name} prints so much that only its end is shown from here on"
+                    )
+                    return
                 if asyncio.get_running_loop().time() - saved_at > SAVE_OFFSET_S:
                     await _save_offset(context, lines)
                     saved_at = asyncio.get_running_loop().time()
@@ -162,6 +186,7 @@ async def _stream(
 
 async def _next_chunk(context: TargetContext, stream: AsyncIterator[bytes], what: str) -> bytes | None:
     context.waits.check(what)
+    await crash_points.areach(crash_points.IN_WAIT)
     left_s = context.waits.patience_left_s()
     try:
         return await asyncio.wait_for(anext(stream, None), max(0.05, left_s))
@@ -229,7 +254,7 @@ async def _cleaned(context: TargetContext) -> bool:
         return False
     if not context.cloud.traits.powers_off:
         return await _shut_out_for_good(context, row)
-    instance = await context.looks.instance(row.instance_id or "")
+    instance = await context.see_instance(row.instance_id or "")
     _refuse_dead(context, instance.state, instance.reason)
     return instance.state is InstanceState.STOPPED
 
@@ -251,7 +276,7 @@ async def _after_loss(context: TargetContext, error: ConnectionLost, failures: i
         await _wait_until_off_or_back(context, error, failures)
         return
     if failures % ALIVE_LOOK_EVERY == 0:
-        instance = await context.looks.instance(row.instance_id or "")
+        instance = await context.see_instance(row.instance_id or "")
         _refuse_dead(context, instance.state, instance.reason)
         if instance.state is InstanceState.STOPPED:
             raise InstanceLost(

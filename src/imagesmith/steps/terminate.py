@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
 
+from imagesmith import crash_points
 from imagesmith.catalog.records import ResourceRecord, TargetRecord
 from imagesmith.core import TAG_CLOUD, Resource, ResourceKind, TargetState
 from imagesmith.plan import Plan
@@ -77,13 +78,14 @@ async def _find(context: TargetContext) -> list[Resource]:
 
 
 def _union(found: list[Resource], rows: Iterable[ResourceRecord]) -> list[Resource]:
-    known = {(resource.kind, resource.id) for resource in found}
-    recorded = [
-        Resource(kind=row.kind, id=row.resource_id, name=row.name)
-        for row in rows
-        if row.resource_id and (row.kind, row.resource_id) not in known
-    ]
-    return [*found, *recorded]
+    """Each thing once, with the time it was made where the catalog alone knows it."""
+    things = {(resource.kind, resource.id): resource for resource in found}
+    for row in rows:
+        if row.resource_id:
+            thing = things.get((row.kind, row.resource_id)) or Resource(row.kind, row.resource_id, name=row.name)
+            made = row.made_at.isoformat() if row.made_at else ""
+            things[row.kind, row.resource_id] = replace(thing, created=thing.created or made)
+    return list(things.values())
 
 
 def _doomed(row: TargetRecord, resources: list[Resource]) -> list[Resource]:
@@ -116,6 +118,7 @@ async def _delete(context: TargetContext, doomed: list[Resource]) -> None:
         nonlocal left
         if not left:
             return True
+        await crash_points.areach(crash_points.BEFORE_CALL)
         remaining = await in_thread(context.cloud.delete, left)
         await _record_gone(context, [resource for resource in left if resource not in remaining])
         left = remaining
@@ -140,7 +143,13 @@ async def _settle(context: TargetContext, row: TargetRecord, unclear: list[Resou
             f"{context.name}: {len(unclear)} call(s) were cut off; looking again in {context.cloud.traits.settle_s:g} s"
         )
         await context.waits.pause(context.cloud.traits.settle_s, f"{context.name}: wait for the cloud's listings")
-    await _delete(context, _doomed(row, await _find(context)))
+    found = await _find(context)
+    await _delete(context, _doomed(row, found))
+    if any(each.kind is ResourceKind.FLOATING_IP for each in await _identify(context, unclear, found)):
+        context.emit(
+            f"{context.name}: WARNING: the answer to a call for a floating IP was lost and none was found; "
+            "Nova's own can bear no mark: see whether there is one that nobody uses"
+        )
     for intent in unclear:
         await in_thread(context.catalog.abandon_resource, context.plan.build_id, context.name, intent.kind, intent.name)
 

@@ -59,6 +59,9 @@ class Refusal(Exception):
     detail: str
 
 
+TOO_DEEP = Refusal(422, "the body is nested too deep; send an object with a flat `conf`")
+
+
 class PasswordGate:
     """An ASGI application before Airflow's own."""
 
@@ -81,9 +84,9 @@ class PasswordGate:
                 body = await self._exchanged(scope, generator, body, made=made)
             else:
                 self._refuse_passwords(body)
-        except Refusal as refusal:
+        except (Refusal, RecursionError) as error:
             await self._take_back(generator, made)
-            await _answer(send, refusal)
+            await _answer(send, error if isinstance(error, Refusal) else TOO_DEEP)
             return
         except BaseException:
             await self._take_back(generator, made)
@@ -118,10 +121,12 @@ class PasswordGate:
         wanted = [cloud for cloud in self._desk.clouds_of(generator) if cloud in asking]
         document = _document(body)
         if not isinstance(document, dict):
+            self._refuse_passwords(body)
             return body  # Airflow says what is wrong with it
         conf = document.get("conf")
+        elsewhere = {**document, "conf": None} if isinstance(conf, dict) else document
         conf = dict(conf) if isinstance(conf, dict) else {}
-        strangers = _password_keys({**document, "conf": None}, asking)
+        strangers = _password_keys(elsewhere, asking)
         strangers |= {key for key in _password_keys(conf, asking) if key.removeprefix(PASSWORD_PREFIX) not in wanted}
         if strangers:
             raise Refusal(422, f"{', '.join(sorted(strangers))}: no cloud of {generator} asks for this password here")
@@ -197,7 +202,7 @@ def _document(body: bytes) -> Any:
         return json.loads(body)
     except (ValueError, RecursionError) as error:
         if PASSWORD_PREFIX.encode() in body:
-            raise Refusal(422, "the body is not JSON") from error
+            raise Refusal(422, "the body is not JSON; send an object with a flat `conf`") from error
         return None
 
 
@@ -206,11 +211,11 @@ async def _body(receive: Receive) -> bytes:
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
-            raise Refusal(400, "the request was cut off")
+            raise Refusal(400, "the request was cut off; send it again")
         parts.append(message.get("body", b""))
         size += len(parts[-1])
         if size > MOST_BYTES:
-            raise Refusal(413, f"the body is larger than {MOST_BYTES} bytes")
+            raise Refusal(413, f"the body is larger than {MOST_BYTES} bytes; send what a build needs to know only")
         if not message.get("more_body"):
             return b"".join(parts)
 

@@ -17,6 +17,9 @@ from imagesmith.sandbox.nimbus.faults import Fault
 from imagesmith.sandbox.nimbus.listener import Listener
 from imagesmith.sandbox.nimbus.sites import FACTORY_PORT, REPOSITORY_PORT, Facts
 from imagesmith.sandbox.nimbus.things import NimbusState
+from imagesmith.sandbox.unreliable.layer import Layer
+from imagesmith.sandbox.unreliable.nimbus import FactoryDialect, RepositoryDialect
+from imagesmith.sandbox.unreliable.trouble import Trouble
 
 log = logging.getLogger(__name__)
 
@@ -53,6 +56,7 @@ class Site:
         self.settings = Settings()
         self.calls: Counter[str] = Counter()
         self.faults: list[Fault] = []
+        self.trouble = Trouble()
         self.places = config.Places(files.root, facts.name)
         self.state = NimbusState(self.places.state)
         self.cloud = account(
@@ -67,10 +71,10 @@ class Site:
         self.cloud.on_change = lambda instance: life.changed(self, instance)
         self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         network = host.addresses.network
-        self.factory = Listener(
-            factory.application(self), network=network, host=facts.number, port=FACTORY_PORT, tls=self._tls
-        )
-        self.repository = Listener(cumulus.application(self), network=network, host=facts.number, port=REPOSITORY_PORT)
+        services = Layer(factory.application(self), FactoryDialect(), self.trouble)
+        images = Layer(cumulus.application(self), RepositoryDialect(), self.trouble)
+        self.factory = Listener(services, network=network, host=facts.number, port=FACTORY_PORT, tls=self._tls)
+        self.repository = Listener(images, network=network, host=facts.number, port=REPOSITORY_PORT)
         store.list_base_images(self)
 
     async def open(self) -> None:
@@ -118,6 +122,7 @@ class Site:
     def shown(self) -> dict[str, Any]:
         """Everything on the site, for the control door."""
         return {
+            "launched": len(self.cloud.state.instances),
             "factory": self.factory.address,
             "factory_identity": self.facts.identity,
             "repository": self.repository.address,

@@ -15,6 +15,7 @@ from imagesmith.sandbox.openstack.faults import Fault
 from imagesmith.sandbox.openstack.forwarding import Forwarder
 from imagesmith.sandbox.openstack.sites import PASSWORD, Facts
 from imagesmith.sandbox.openstack.things import SiteState
+from imagesmith.sandbox.unreliable.trouble import Trouble
 
 log = logging.getLogger(__name__)
 
@@ -50,6 +51,7 @@ class Site:
         self.calls: Counter[str] = Counter()
         self.faults: list[Fault] = []
         self.dooms: list[str] = []
+        self.trouble = Trouble()
         self.forwarders: dict[str, Forwarder] = {}
         self.places = config.Places(root, facts.name)
         self.state = SiteState(self.places.state)
@@ -90,6 +92,7 @@ class Site:
         """Everything on the site, for the control door."""
         state = self.state
         return {
+            "launched": len(self.cloud.state.instances),
             "auth_url": self.facts.auth_url(self.endpoint),
             "environment": self.facts.environment(self.endpoint),
             "servers": [

@@ -33,11 +33,15 @@ class Service:
             connection = self._connected()
             connection.request("POST", f"/wsrf/services/{service}", body, {"Content-Type": "application/json"})
             answer = connection.getresponse()
-            document: dict[str, Any] = json.load(answer)
+            content = answer.read()
         except ConnectionRefusedError:
             raise ExecutionProblem(REFUSED) from None
         except (OSError, http.client.HTTPException) as error:
             raise ExecutionProblem(f"{_NESTED}java.io.IOException: {error or type(error).__name__}") from None
+        try:
+            document: dict[str, Any] = json.loads(content)
+        except ValueError:  # a page of something in front of the services
+            raise ExecutionProblem(f"({answer.status}){answer.reason}") from None
         if answer.status != 200:
             raise ExecutionProblem(str(document.get("fault")))
         return document
