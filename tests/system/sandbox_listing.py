@@ -44,7 +44,9 @@ def ids_of_images(sandbox: Sandbox, cloud: str) -> list[str]:
     return [str(each["id"]) for each in listed["images"] if each["owner"] != config.BASE_OWNER_ID]
 
 
-def launched_on(sandbox: Sandbox, cloud: str) -> int:
-    """How many instances were launched within the last hour, those that have ended included."""
+def launched_on(sandbox: Sandbox, cloud: str) -> set[str]:
+    """The instances that were launched, those that have ended included; they are forgotten after a while."""
     listed = sandbox.control("list")
-    return len(listed["instances"]) if cloud == "ec2" else int(listed["accounts"][cloud]["launched"])
+    if cloud == "ec2":
+        return {str(each["id"]) for each in listed["instances"]}
+    return {str(each) for each in listed["accounts"][cloud]["launched"]}

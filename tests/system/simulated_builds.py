@@ -49,7 +49,7 @@ class Builds:
     prefix: str
     runs: dict[str, list[str]] = field(default_factory=dict)
     before: dict[str, list[str]] = field(default_factory=dict)
-    launched: dict[str, int] = field(default_factory=dict)
+    launched: dict[str, set[str]] = field(default_factory=dict)
 
     def start(self, each: Mapping[str, int]) -> None:
         """So many builds on each cloud."""
@@ -91,7 +91,7 @@ class Builds:
         """Each successful, from one instance, to one image, after one run of its script; and nothing else is left."""
         for cloud, build_ids in self.ids().items():
             assert len(build_ids) == len(set(build_ids)) == len(self.runs[cloud])
-            launched = launched_on(self.deployment.sandbox, cloud) - self.launched[cloud]
+            launched = len(launched_on(self.deployment.sandbox, cloud) - self.launched[cloud])
             assert launched == len(build_ids), f"{cloud}: {launched} instances for {len(build_ids)} builds"
             for build_id in build_ids:
                 self._assert_one(cloud, build_id)

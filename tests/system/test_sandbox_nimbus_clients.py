@@ -78,7 +78,12 @@ class Client:
 
 
 @pytest.mark.parametrize(
-    ("site", "name"), [("nimbus-hotel-xen", "made.gz"), ("nimbus-hotel-kvm", "made"), ("nimbus-hotel-kvm", "made.gz")]
+    ("site", "name"),
+    [
+        ("nimbus-hotel-xen", "made.gz"),
+        pytest.param("nimbus-hotel-kvm", "made", marks=pytest.mark.long),
+        ("nimbus-hotel-kvm", "made.gz"),
+    ],
 )
 def test_a_build(sandbox: Sandbox, site: str, name: str, tmp_path: Path) -> None:
     client = Client(sandbox, site, tmp_path)

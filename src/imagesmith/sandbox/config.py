@@ -16,7 +16,7 @@ SECRET_ACCESS_KEY = "sandbox-secret-key"
 BASE_OWNER_ID = "136693071363"  # Debian's account on EC2, so that real filters for its images match here
 DEFAULT_USER = "admin"
 
-TERMINATED_VISIBLE_S = 600.0  # EC2 shows terminated instances for about an hour; minutes do for tests
+TERMINATED_VISIBLE_S = 1800.0  # EC2 shows terminated instances for about an hour
 STOP_LIMIT_S = 60.0  # an emulated guest under load needs 10 to 20 s to power off
 CORE_LIMIT_S = 120.0  # a machine that stays on no longer keeps others from booting
 CONSOLE_BYTES = 64 * 1024  # what GetConsoleOutput returns at most

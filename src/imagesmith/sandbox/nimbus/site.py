@@ -122,7 +122,7 @@ class Site:
     def shown(self) -> dict[str, Any]:
         """Everything on the site, for the control door."""
         return {
-            "launched": len(self.cloud.state.instances),
+            "launched": list(self.cloud.state.instances),
             "factory": self.factory.address,
             "factory_identity": self.facts.identity,
             "repository": self.repository.address,

@@ -92,7 +92,7 @@ class Site:
         """Everything on the site, for the control door."""
         state = self.state
         return {
-            "launched": len(self.cloud.state.instances),
+            "launched": list(self.cloud.state.instances),
             "auth_url": self.facts.auth_url(self.endpoint),
             "environment": self.facts.environment(self.endpoint),
             "servers": [
