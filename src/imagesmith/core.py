@@ -128,7 +128,6 @@ TAG_SOURCE = "imagesmith:source-image"
 # Which deployment made it: two that share an account never touch each other's.
 TAG_DEPLOYMENT = "imagesmith:deployment"
 
-
 # The reason of a look at something the cloud has never heard of.
 UNKNOWN = "the cloud does not know it"
 

@@ -13,6 +13,8 @@ import os
 import time
 from pathlib import Path
 
+from imagesmith import settings
+
 # Before the call that makes or changes something on a cloud or an instance; when it has answered and its row is not
 # written; in a wait; when a wait is over; and when the step has its result and has not written that down.
 BEFORE_CALL, AFTER_CALL, IN_WAIT, AFTER_WAIT, RESULT = INSTANTS = (
@@ -25,7 +27,7 @@ BEFORE_CALL, AFTER_CALL, IN_WAIT, AFTER_WAIT, RESULT = INSTANTS = (
 HELD_S = 120.0
 _LOOK_S = 0.05
 
-_directory = os.environ.get("IMAGESMITH_CRASH_POINTS", "")
+_directory = settings.crash_points()
 _step: contextvars.ContextVar[str] = contextvars.ContextVar("step", default="")
 
 

@@ -101,6 +101,11 @@ def secret_text() -> str:
     return _value("IMAGESMITH_SECRET")
 
 
+def crash_points() -> str:
+    """The directory by which tests hold steps at named instants (`IMAGESMITH_CRASH_POINTS`), "" where none is."""
+    return os.environ.get("IMAGESMITH_CRASH_POINTS", "")
+
+
 def worker_patience_s() -> float:
     """How long a step waits in its worker before it goes to the triggerer (`IMAGESMITH_WORKER_PATIENCE`).
 

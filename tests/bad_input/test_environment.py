@@ -44,7 +44,7 @@ def other_program() -> Iterator[str]:
             self.end_headers()
             self.wfile.write(b"<html>Welcome!</html>")
 
-        do_GET = do_POST  # noqa: N815
+        do_GET = do_POST  # noqa: N815 - the name http.server looks for
 
         def log_message(self, *_args: object) -> None:
             """Nothing."""

@@ -225,3 +225,6 @@ def test_the_command_line_makes_the_sandbox_unreliable(endpoint, let, monkeypatc
     assert told[SIERRA] == "reliable"
     assert main(["sandbox", "unreliable", "3"]) == 1
     assert "rate is a part of all calls" in capsys.readouterr().err
+    monkeypatch.setenv("IMAGESMITH_SANDBOX_PORT", "1")
+    assert main(["sandbox", "unreliable", "0.1"]) == 1
+    assert "is down; start it with: imagesmith sandbox up" in capsys.readouterr().err

@@ -138,6 +138,9 @@ def _unreliable(arguments: argparse.Namespace) -> int:
         troubles = _request("/unreliable", method="POST", document=wanted)
     except urllib.error.HTTPError as error:
         raise SetupError(str(json.load(error)["error"])) from error
+    except OSError as error:
+        down = f"the sandbox at {config.endpoint()} is down; start it with: imagesmith sandbox up"
+        raise SetupError(down) from error
     for account, trouble in troubles.items():
         print(f"{account:18} {trouble['rate']:.0%} of all calls fail" if trouble["rate"] else f"{account:18} reliable")
     return 0

@@ -147,9 +147,8 @@ class _Connection:
 
 async def _reply(send: Send, answered: Answered) -> None:
     headers = [(name, value) for name, value in answered.headers if name != b"content-length" or not answered.body]
-    if answered.body or b"content-length" not in dict(
-        headers
-    ):  # an answer to HEAD tells the length of what it leaves out
+    # An answer to HEAD tells the length of what it leaves out.
+    if answered.body or b"content-length" not in dict(headers):
         headers.append((b"content-length", str(len(answered.body)).encode()))
     await send({"type": "http.response.start", "status": answered.status, "headers": headers})
     await send({"type": "http.response.body", "body": answered.body})
