@@ -1,8 +1,9 @@
 """Named instants of a step at which a test of durability holds this process, and kills it or another.
 
 Off, which they are unless `IMAGESMITH_CRASH_POINTS` names a directory, they cost the look at a constant. An instant's
-name is STEP.CLOUD.INSTANT. A file of that name in the directory arms it: the first process to get there renames it to
-NAME.reached, writes its number into that, and goes on once NAME.go is there, or after `HELD_S`.
+name is STEP.CLOUD.INSTANT; that of a call which makes or ends a certain kind of thing is also STEP.CLOUD.INSTANT.KIND.
+A file of that name in the directory arms it: the first process to get there renames it to NAME.reached, writes its
+number into that, and goes on once NAME.go is there, or after `HELD_S`.
 """
 
 from __future__ import annotations
@@ -37,18 +38,25 @@ def enter(step: str, cloud: str) -> None:
         _step.set(f"{step}.{cloud}")
 
 
-def reach(instant: str) -> None:
-    """Be at the instant in this thread; returns at once unless that is armed."""
-    if _directory and (go := _taken(instant)):
-        ends = time.monotonic() + HELD_S
-        while not go.exists() and time.monotonic() < ends:
-            time.sleep(_LOOK_S)
+def reach(instant: str, *, kind: str = "") -> None:
+    """Be at the instant in this thread, `kind` of thing in hand; returns at once unless that is armed."""
+    if _directory:
+        _be_held(instant)
+        if kind:
+            _be_held(f"{instant}.{kind}")
 
 
 async def areach(instant: str) -> None:
     """Be at the instant in a coroutine, whose loop goes on meanwhile."""
     if _directory:
         await asyncio.to_thread(reach, instant)
+
+
+def _be_held(instant: str) -> None:
+    if go := _taken(instant):
+        ends = time.monotonic() + HELD_S
+        while not go.exists() and time.monotonic() < ends:
+            time.sleep(_LOOK_S)
 
 
 def _taken(instant: str) -> Path | None:

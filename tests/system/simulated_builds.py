@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -33,9 +33,11 @@ CLOUDS: Mapping[str, dict[str, Any]] = {
 SCRIPT = "#!/bin/sh\n# sandbox: print the packages are coming\n# sandbox: take 4\n"
 
 
-def write_generators(include: Path, prefix: str, **keys: Any) -> None:
-    """A generator for each cloud, named PREFIX-CLOUD; `keys` are further ones of its file."""
-    for cloud, entry in CLOUDS.items():
+def write_generators(
+    include: Path, prefix: str, *, entries: Mapping[str, dict[str, Any]] = CLOUDS, **keys: Any
+) -> None:
+    """A generator for each cloud of `entries`, named PREFIX-CLOUD; `keys` are further ones of its file."""
+    for cloud, entry in entries.items():
         document = {"name": f"{prefix}-{cloud}", "script": SCRIPT, **keys, "clouds": {cloud: entry}}
         (include / "generators" / f"{prefix}-{cloud}.yaml").write_text(json.dumps(document))
 
@@ -101,11 +103,8 @@ class Builds:
 
     def side_by_side(self, cloud: str) -> tuple[list[str], list[str]]:
         """The ids of what the cloud has since the start, and of what the catalog says these builds have there."""
-        build_ids = self.ids()[cloud]
-        rows = [row for row in self.deployment.catalog.resources(cloud=cloud) if row.build_id in build_ids]
-        # The disks behind an image are not listed beside it: they go with it.
-        recorded = sorted(str(row.resource_id) for row in rows if row.kind is not ResourceKind.SNAPSHOT)
         there = sorted({*on_cloud(self.deployment, cloud)} - {*self.before[cloud]})
+        recorded = in_catalog(self.deployment, cloud, build_ids=self.ids()[cloud])
         print(f"{cloud}: {len(there)} things there, {len(recorded)} in the catalog")
         return there, recorded
 
@@ -123,3 +122,10 @@ class Builds:
 def on_cloud(deployment: Deployment, cloud: str) -> list[str]:
     """The ids of all that is there but what was from the start."""
     return [*ids_of_images(deployment.sandbox, cloud), *left_on(deployment.sandbox, cloud)]
+
+
+def in_catalog(deployment: Deployment, cloud: str, *, build_ids: Container[str]) -> list[str]:
+    """The ids of all that the catalog says these builds have on the cloud."""
+    rows = [row for row in deployment.catalog.resources(cloud=cloud) if row.build_id in build_ids]
+    # The disks behind an image are not listed beside it: they go with it.
+    return sorted(str(row.resource_id) for row in rows if row.kind is not ResourceKind.SNAPSHOT)

@@ -109,16 +109,16 @@ class TargetLedger:
     def intend(self, kind: ResourceKind, name: str) -> None:
         """Before the call: a row for the thing, without its id."""
         self.store.intend_resource(self.build_id, self.cloud, kind, name)
-        crash_points.reach(crash_points.BEFORE_CALL)
+        crash_points.reach(crash_points.BEFORE_CALL, kind=kind)
 
     def made(self, kind: ResourceKind, name: str, resource_id: str) -> None:
         """Right after the call: the id the cloud gave."""
-        crash_points.reach(crash_points.AFTER_CALL)
+        crash_points.reach(crash_points.AFTER_CALL, kind=kind)
         self.store.made_resource(self.build_id, self.cloud, kind, name, resource_id)
 
     def gone(self, kind: ResourceKind, resource_id: str) -> None:
         """The cloud says the thing is no more."""
-        crash_points.reach(crash_points.AFTER_CALL)
+        crash_points.reach(crash_points.AFTER_CALL, kind=kind)
         self.store.gone_resource(self.build_id, self.cloud, kind, resource_id)
 
 

@@ -1,0 +1,185 @@
+"""Steps held at armed instants (crash_points.py), and the victims that are killed there and brought back.
+
+A step goes on when its victim is back, if its own process is still alive. Whoever comes first to an instant is taken,
+so a test that arms all of them runs several builds at once on each cloud.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from imagesmith.core import ResourceKind
+from imagesmith.crash_points import AFTER_CALL, BEFORE_CALL, INSTANTS
+from imagesmith.processes import started_at
+from imagesmith.steps.runner import Step
+
+from .airflow_rest import until
+from .conftest import Deployment
+from .simulated_builds import CLOUDS
+
+# So long the sandbox answers nobody when the network is cut.
+CUT_S = 20.0
+# Nimbus's driver ends an instance in one call, which waits for nothing.
+NEVER = {f"{Step.TERMINATE}.nimbus-hotel-kvm.in_wait"}
+
+
+# What a launch makes on each cloud, which the teardown ends.
+MADE: Mapping[str, tuple[ResourceKind, ...]] = {
+    "ec2": (ResourceKind.KEY_PAIR, ResourceKind.SECURITY_GROUP, ResourceKind.INSTANCE),
+    "openstack-sierra": (
+        ResourceKind.KEY_PAIR,
+        ResourceKind.SECURITY_GROUP,
+        ResourceKind.INSTANCE,
+        ResourceKind.FLOATING_IP,
+    ),
+    "nimbus-hotel-kvm": (ResourceKind.INSTANCE,),
+}
+# Processes that are held gather so long, so that one kill serves them all.
+GATHER_S = 2.0
+
+Kill = Callable[[Deployment, list[int]], None]
+
+
+def every_instant() -> set[str]:
+    """The names of all instants of all steps on one cloud of each type."""
+    return {f"{step}.{cloud}.{instant}" for cloud in CLOUDS for step in Step for instant in INSTANTS} - NEVER
+
+
+def every_call() -> set[str]:
+    """The names of the instants around each call of a launch and of a teardown that makes or ends a thing."""
+    calls = [(Step.LAUNCH_VM, BEFORE_CALL), (Step.LAUNCH_VM, AFTER_CALL), (Step.TERMINATE, AFTER_CALL)]
+    return {f"{step}.{cloud}.{instant}.{kind}" for step, instant in calls for cloud in MADE for kind in MADE[cloud]}
+
+
+@dataclass
+class Matrix:
+    """One victim's part of the matrix: what is armed, what was reached, and how often the victim was killed."""
+
+    deployment: Deployment
+    kill: Kill
+    armed: set[str] = field(default_factory=set)
+    hits: list[str] = field(default_factory=list)
+    kills: int = 0
+
+    def __post_init__(self) -> None:
+        self._points = Path(self.deployment.environment["IMAGESMITH_CRASH_POINTS"])
+
+    def arm(self, names: Iterable[str]) -> None:
+        """These instants, beside those that were armed before."""
+        for name in names:
+            for old in self._points.glob(f"{name}.*"):
+                old.unlink()
+            self.armed.add(name)
+            (self._points / name).touch()
+
+    def disarm(self) -> None:
+        """No instant any more, and nobody is held."""
+        for name in self.armed:
+            (self._points / name).unlink(missing_ok=True)
+        for held in self._points.glob("*.reached"):
+            held.with_suffix(".go").touch()
+
+    def kill_at_each(self) -> None:
+        """Kill at whatever instants are reached now; one kill may serve several that are held at a time."""
+        if not any(self._points.glob("*.reached")):
+            return
+        time.sleep(GATHER_S)
+        held = [path for path in self._points.glob("*.reached") if self._pid(path)]
+        self.hits += [path.stem for path in held]
+        if held:
+            self.kill(self.deployment, sorted({self._pid(path) for path in held}))
+            self.kills += 1
+        for path in held:
+            path.with_suffix(".go").touch()
+            path.rename(path.with_suffix(".done"))
+
+    def missed(self) -> list[str]:
+        """What was armed and is not reached."""
+        return sorted(self.armed - {*self.hits})
+
+    def _pid(self, path: Path) -> int:
+        return int(path.read_text() or 0)
+
+
+def _kill(pid: int) -> None:
+    assert pid > 1
+    with suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
+    until(lambda: started_at(pid) is None, f"process {pid} is gone", limit_s=20, every_s=0.05)
+
+
+def kill_task(deployment: Deployment, holders: list[int]) -> None:
+    """The processes that are at the instants: tasks', or the triggerer's."""
+    for holder in holders:
+        _kill(holder)
+
+
+def kill_executor(deployment: Deployment, holders: list[int]) -> None:
+    """The executor's workers that run the tasks, or what keeps the trigger's process."""
+    for keeper in {_keeper(holder) for holder in holders}:
+        _kill(keeper)
+    deployment.imagesmith("airflow", "up")
+
+
+def _keeper(holder: int) -> int:
+    """The process over this one; itself where that was killed before, as its new parent is not ours."""
+    try:
+        parent = int(Path(f"/proc/{holder}/stat").read_text().rpartition(")")[2].split()[1])
+        return parent if os.getsid(parent) == os.getsid(holder) else holder
+    except OSError:  # it is gone
+        return holder
+
+
+def kill_component(name: str) -> Kill:
+    """One of Airflow's components; what it leaves running is ended by who brings it back."""
+
+    def kill(deployment: Deployment, holders: list[int]) -> None:
+        _kill(deployment.pid(name))
+        deployment.imagesmith("airflow", "up")
+
+    return kill
+
+
+def kill_database(deployment: Deployment, holders: list[int]) -> None:
+    """PostgreSQL, which has the catalog and Airflow's own tables."""
+    pid_file = next((deployment.home / "airflow").rglob("postmaster.pid"))
+    _kill(int(pid_file.read_text().split()[0]))
+    deployment.imagesmith("airflow", "up")
+
+
+def kill_sandbox(deployment: Deployment, holders: list[int]) -> None:
+    """All doors of the sandbox, and the machines behind them."""
+    _kill(_sandbox_pid(deployment))
+    deployment.sandbox.run("up")
+
+
+def cut_network(deployment: Deployment, holders: list[int]) -> None:
+    """Nobody answers for a while, and no connection is refused."""
+    pid = _sandbox_pid(deployment)
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        time.sleep(CUT_S)
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
+def _sandbox_pid(deployment: Deployment) -> int:
+    return int(next((deployment.home / "sandbox").glob("*.pid")).read_text().split()[0])
+
+
+VICTIMS: Mapping[str, Kill] = {
+    "task": kill_task,
+    "executor": kill_executor,
+    "scheduler": kill_component("scheduler"),
+    "triggerer": kill_component("triggerer"),
+    "api-server": kill_component("api-server"),
+    "database": kill_database,
+    "sandbox": kill_sandbox,
+    "network": cut_network,
+}
