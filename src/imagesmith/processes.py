@@ -63,7 +63,8 @@ class Daemon:
     def start(self, argv: Sequence[str], *, env: Mapping[str, str] | None = None, cwd: Path | None = None) -> int:
         """The pid of the running daemon; starts it unless it runs already.
 
-        `env` replaces the whole environment; the log is appended to.
+        `env` replaces the whole environment; the log is appended to. Raises OSError, and leaves nothing running, if its
+        files cannot be written.
         """
         running = self.running()
         if running is not None:
@@ -79,7 +80,13 @@ class Daemon:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        self._remember(process.pid)
+        try:
+            self._remember(process.pid)
+        except OSError:
+            # A process that nobody knows of would be there twice after the next start.
+            self._signal(process.pid, signal.SIGKILL)
+            process.wait()
+            raise
         return process.pid
 
     def running(self) -> int | None:

@@ -26,7 +26,7 @@ class Rest:
     """Airflow's REST API with a bearer token, called as anybody's program would."""
 
     def __init__(self, deployment: Deployment) -> None:
-        sourced = file_environment(deployment.sandbox.home)
+        sourced = file_environment(deployment.home)
         self.url = sourced["IMAGESMITH_AIRFLOW_URL"]
         self.username = sourced["IMAGESMITH_AIRFLOW_USER"]
         self.password = sourced["IMAGESMITH_AIRFLOW_PASSWORD"]

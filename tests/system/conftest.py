@@ -167,6 +167,13 @@ def running(airflow: Started) -> Iterator[Started]:
 
 @pytest.fixture(scope="session")
 def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
+    """The sandbox that the tests of a session share."""
+    with own_sandbox(tmp_path_factory) as started:
+        yield started
+
+
+@contextmanager
+def own_sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
     """Runs on a free port with its own state; the base image is the one of the default home, made there if absent."""
     base = settings.home() / "sandbox" / "base"
     try:

@@ -38,8 +38,6 @@ def unreliable(deployment: Deployment) -> Iterator[Deployment]:
     deployment.sandbox.control("unreliable", {"rate": RATE, "seed": 2026})
     yield deployment
     deployment.sandbox.control("unreliable", {})
-    for account in CLOUDS:
-        deployment.sandbox.control("reset", {"account": account})
 
 
 def component_pids(deployment: Deployment) -> list[int]:

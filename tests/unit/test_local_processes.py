@@ -103,6 +103,22 @@ def test_the_lock_is_held_by_one(tmp_path: Path) -> None:
         assert held is True
 
 
+def test_the_keeper_goes_on_when_a_component_cannot_be_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = tmp_path / "airflow"
+    program.write_text("#!/bin/sh\nexec sleep 60\n")
+    program.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
+    first, *others = COMPONENTS
+    components.daemon_of(first, tmp_path).log_path.mkdir()  # as good as a full disk
+    try:
+        keeper.look_after(tmp_path, {one.name: keeper.Patience() for one in COMPONENTS})
+        running = {one.name for one in COMPONENTS if components.daemon_of(one, tmp_path).running()}
+        assert running == {one.name for one in others}
+    finally:
+        for one in others:
+            components.stop(one, tmp_path)
+
+
 def test_the_keeper_waits_longer_after_each_early_death() -> None:
     patience = keeper.Patience()
     waits = []

@@ -78,3 +78,11 @@ def test_output_and_environment(daemon: Daemon) -> None:
 
 def test_own_process_has_a_start_time() -> None:
     assert started_at(os.getpid()) is not None
+
+
+def test_a_daemon_that_cannot_be_remembered_is_not_left_running(tmp_path):
+    (tmp_path / "one.pid.new").mkdir()  # as good as a full disk
+    with pytest.raises(OSError):
+        Daemon("one", directory=tmp_path).start([*SLEEPER, str(tmp_path)])
+    marked = [path for path in Path("/proc").glob("[0-9]*/cmdline") if str(tmp_path) in path.read_text()]
+    assert marked == []

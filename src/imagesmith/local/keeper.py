@@ -59,19 +59,26 @@ def keep() -> None:
         # Whoever holds the lock is starting or ending things right now.
         with try_locked(run_dir) as held:
             if held:
-                _look_after(run_dir, patience)
+                look_after(run_dir, patience)
         _reap()
         time.sleep(_LOOK_EVERY_S)
 
 
-def _look_after(run_dir: Path, patience: dict[str, Patience]) -> None:
+def look_after(run_dir: Path, patience: dict[str, Patience]) -> None:
+    """Starts each component that is dead; one that cannot be started, as where the disk is full, is left for later."""
     for component in COMPONENTS:
         if patience[component.name].ready(time.monotonic()):
             _restart(component, run_dir, patience[component.name])
 
 
 def _restart(component: Component, run_dir: Path, patience: Patience) -> None:
-    if ensure_running(component, run_dir, env=os.environ):
+    try:
+        started = ensure_running(component, run_dir, env=os.environ)
+    except OSError as error:
+        patience.note_start(time.monotonic())
+        _log.warning("%s is dead and cannot be started: %s", component.name, error)
+        return
+    if started:
         patience.note_start(time.monotonic())
         _log.warning("%s was dead and has been started again", component.name)
 
