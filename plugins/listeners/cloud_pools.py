@@ -24,8 +24,11 @@ log = logging.getLogger(__name__)
 
 @hookimpl
 def on_starting(component: object) -> None:
-    """When the scheduler starts."""
-    _begin()
+    """When one of Airflow's components starts; a task that starts tells us too, and may not reach the database."""
+    from airflow.sdk.execution_time.task_runner import TaskRunnerMarker
+
+    if not isinstance(component, TaskRunnerMarker):
+        _begin()
 
 
 @hookimpl

@@ -7,6 +7,7 @@ import threading
 import pytest
 import yaml
 from airflow.models.pool import Pool
+from airflow.sdk.execution_time.task_runner import TaskRunnerMarker
 
 from imagesmith import settings
 from listeners import cloud_pools
@@ -48,6 +49,12 @@ def test_what_an_administrator_made_of_a_pool_stays(deployment, clouds):
     pool = Pool.get_pool(name)
     assert (pool.slots, pool.description, pool.include_deferred) == (3, "ours", False)
     assert cloud_pools.make_missing() == []
+
+
+def test_a_task_that_starts_makes_no_pools_as_it_may_not_reach_the_database(deployment, clouds):
+    cloud_pools.on_starting(TaskRunnerMarker())
+    _wait()
+    assert {pool.pool for pool in Pool.get_pools()} == {"default_pool"}
 
 
 def test_a_clouds_file_that_can_not_be_read_makes_no_pool_and_harms_nobody(deployment):

@@ -40,8 +40,10 @@ MADE: Mapping[str, tuple[ResourceKind, ...]] = {
     ),
     "nimbus-hotel-kvm": (ResourceKind.INSTANCE,),
 }
-# Processes that are held gather so long, so that one kill serves them all.
+# What is held gathers until so long nobody new has come, so that one kill serves all. A kill that cuts off everybody
+# comes no sooner than a build can have waited for a cloud's listings to settle, which it does anew after each.
 GATHER_S = 2.0
+GATHER_ALL_S = 13.0
 
 Kill = Callable[[Deployment, list[int]], None]
 
@@ -63,6 +65,7 @@ class Matrix:
 
     deployment: Deployment
     kill: Kill
+    gather_s: float = GATHER_S
     armed: set[str] = field(default_factory=set)
     hits: list[str] = field(default_factory=list)
     kills: int = 0
@@ -73,8 +76,8 @@ class Matrix:
     def arm(self, names: Iterable[str]) -> None:
         """These instants, beside those that were armed before."""
         for name in names:
-            for old in self._points.glob(f"{name}.*"):
-                old.unlink()
+            for end in ("reached", "go", "done"):
+                (self._points / f"{name}.{end}").unlink(missing_ok=True)
             self.armed.add(name)
             (self._points / name).touch()
 
@@ -87,10 +90,7 @@ class Matrix:
 
     def kill_at_each(self) -> None:
         """Kill at whatever instants are reached now; one kill may serve several that are held at a time."""
-        if not any(self._points.glob("*.reached")):
-            return
-        time.sleep(GATHER_S)
-        held = [path for path in self._points.glob("*.reached") if self._pid(path)]
+        held = self._gathered()
         self.hits += [path.stem for path in held]
         if held:
             self.kill(self.deployment, sorted({self._pid(path) for path in held}))
@@ -98,6 +98,13 @@ class Matrix:
         for path in held:
             path.with_suffix(".go").touch()
             path.rename(path.with_suffix(".done"))
+
+    def _gathered(self) -> list[Path]:
+        held: list[Path] = []
+        while len(now := [path for path in self._points.glob("*.reached") if self._pid(path)]) > len(held):
+            held = now
+            time.sleep(self.gather_s)
+        return held
 
     def missed(self) -> list[str]:
         """What was armed and is not reached."""
@@ -173,13 +180,13 @@ def _sandbox_pid(deployment: Deployment) -> int:
     return int(next((deployment.home / "sandbox").glob("*.pid")).read_text().split()[0])
 
 
-VICTIMS: Mapping[str, Kill] = {
-    "task": kill_task,
-    "executor": kill_executor,
-    "scheduler": kill_component("scheduler"),
-    "triggerer": kill_component("triggerer"),
-    "api-server": kill_component("api-server"),
-    "database": kill_database,
-    "sandbox": kill_sandbox,
-    "network": cut_network,
+VICTIMS: Mapping[str, tuple[Kill, float]] = {
+    "task": (kill_task, GATHER_S),
+    "executor": (kill_executor, GATHER_S),
+    "scheduler": (kill_component("scheduler"), GATHER_ALL_S),
+    "triggerer": (kill_component("triggerer"), GATHER_ALL_S),
+    "api-server": (kill_component("api-server"), GATHER_ALL_S),
+    "database": (kill_database, GATHER_ALL_S),
+    "sandbox": (kill_sandbox, GATHER_ALL_S),
+    "network": (cut_network, GATHER_ALL_S),
 }

@@ -13,7 +13,7 @@ import pytest
 
 from .airflow_rest import Rest
 from .conftest import Deployment, running
-from .kill_matrix import VICTIMS, Kill, Matrix, every_call, every_instant, kill_task
+from .kill_matrix import VICTIMS, Matrix, every_call, every_instant
 from .simulated_builds import CLOUDS, Builds, write_generators
 
 # So many that several are held when the victim is killed, and that none is killed more often than Airflow tries again.
@@ -22,9 +22,9 @@ LIMIT_S = 900.0
 
 
 @contextmanager
-def armed(deployment: Deployment, kill: Kill, names: Iterable[str]) -> Iterator[Matrix]:
+def armed(deployment: Deployment, victim: str, names: Iterable[str]) -> Iterator[Matrix]:
     """These instants armed, and none at the end."""
-    matrix = Matrix(deployment, kill)
+    matrix = Matrix(deployment, *VICTIMS[victim])
     matrix.arm(names)
     try:
         yield matrix
@@ -43,7 +43,7 @@ def test_killed_at_every_instant_of_every_step(deployment: Deployment, victim: s
     write_generators(deployment.include, "killed")
     builds = Builds(deployment, Rest(deployment), "killed")
     began = time.monotonic()
-    with armed(deployment, VICTIMS[victim], every_instant() | every_call()) as matrix:
+    with armed(deployment, victim, every_instant() | every_call()) as matrix:
         builds.start(dict.fromkeys(CLOUDS, BUILDS_EACH))
         builds.until_ended(limit_s=LIMIT_S, meanwhile=matrix.kill_at_each)
     print(
@@ -64,7 +64,7 @@ def test_the_matrix_finds_a_planted_fault(deployment: Deployment) -> None:
         with running(faulty):
             write_generators(faulty.include, "killed")
             builds = Builds(faulty, Rest(faulty), "killed")
-            with armed(faulty, kill_task, every_call()) as matrix:
+            with armed(faulty, "task", every_call()) as matrix:
                 builds.start({"openstack-sierra": BUILDS_EACH})
                 builds.until_ended(limit_s=LIMIT_S, meanwhile=matrix.kill_at_each)
             with pytest.raises(AssertionError, match=r"openstack-sierra: [4-9] instances for 3 builds"):
