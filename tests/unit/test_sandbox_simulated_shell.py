@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import time
+from collections.abc import Callable
 
 import pytest
 
@@ -61,6 +62,33 @@ def test_a_script_runs_once_and_takes_its_time(machine: SimulatedMachine) -> Non
     assert time.monotonic() - began >= 0.05
     assert ask(machine, "run", "script-0", "user", "9", "2", data=sent(b"# sandbox: exit 3\n")) == ("llo\n", 0)
     assert ask(machine, "status", "script-0")[0].endswith("size=6\nrc=0\nstate=done\n")
+
+
+def test_a_machine_knows_after_the_death_of_the_sandbox_what_it_ran_and_forgets_the_key_in_time(tmp_path) -> None:
+    def machine(forget_key: Callable[[str], None]) -> SimulatedMachine:
+        nothing = {"press_power_button": lambda: None, "uploaded": lambda path: False}
+        kept = tmp_path / "machine.json"
+        return SimulatedMachine("i-1", Timings(script_s=0.05), **nothing, forget_key=forget_key, kept=kept)
+
+    async def run(machine: SimulatedMachine, name: str, data: bytes) -> bytes:
+        stdin = b"main <<'END_OF_DATA'\n" + base64.encodebytes(data) + b"END_OF_DATA\n"
+        return (await simulated_shell.answer(machine, f"sh -s -- imagesmith run b1 {name} user 9 0", stdin))[0]
+
+    async def live_twice() -> tuple[bool, list[bytes]]:
+        first, second = machine(lambda key: None), machine(forgotten.append)
+        clean_up = asyncio.ensure_future(run(first, "clean-up", sent(b"", b"IMAGESMITH_PUBLIC_KEY='ssh-x a'\n")))
+        await asyncio.sleep(0)
+        said = [await run(first, "script-0", sent(b"# sandbox: take 0\n# sandbox: print once\n"))]
+        second.recall()
+        said.append(await run(second, "script-0", sent(b"# sandbox: print twice\n")))
+        await clean_up
+        await run(second, "clean-up", sent(b""))
+        await asyncio.sleep(0.01)
+        return first.boot_id == second.boot_id, said
+
+    forgotten: list[str] = []
+    assert asyncio.run(live_twice()) == (True, [b"once\n", b"once\n"])
+    assert forgotten == ["ssh-x a"]
 
 
 def test_a_script_says_how_it_ends(machine: SimulatedMachine) -> None:

@@ -68,7 +68,7 @@ class SimulatedMachines(Machines):
 
     async def adopt(self, instance: Instance, seed: Seed) -> bool:
         """Always: there was no process to lose. Connections of before are."""
-        await self._listen(instance, seed)
+        await self._listen(instance, seed, adopted=True)
         return True
 
     async def power_off(self, instance: Instance, *, limit_s: float) -> None:
@@ -84,6 +84,7 @@ class SimulatedMachines(Machines):
             raise MachineError(f"{instance.id} is not switched on")
         running.drop()
         running.machine.boot_id = str(uuid.uuid4())
+        running.machine.keep()
         await asyncio.sleep(self._timings.boot_s)
         seed = Seed(instance.id, "", config.DEFAULT_USER)
         running.server = await self._serve(instance, running, seed)
@@ -111,7 +112,7 @@ class SimulatedMachines(Machines):
             f"-----BEGIN SSH HOST KEY KEYS-----\n{public.strip()}\n-----END SSH HOST KEY KEYS-----\n"
         ).encode()
 
-    async def _listen(self, instance: Instance, seed: Seed) -> None:
+    async def _listen(self, instance: Instance, seed: Seed, *, adopted: bool = False) -> None:
         files = self._directory(instance) / "files"
         (files / "tmp").mkdir(parents=True, exist_ok=True)
         machine = SimulatedMachine(
@@ -120,10 +121,14 @@ class SimulatedMachines(Machines):
             press_power_button=lambda: self._on_power_off(instance.id),
             uploaded=lambda path: (files / path.lstrip("/")).is_file(),
             forget_key=lambda public_key: self._forget_key(instance, public_key),
+            kept=self._directory(instance) / "machine.json",
         )
         running = _Running(machine)
         running.server = await self._serve(instance, running, seed)
         self._running[instance.id] = running
+        if adopted:
+            machine.recall()
+        machine.keep()
 
     async def _serve(self, instance: Instance, running: _Running, seed: Seed) -> asyncssh.SSHAcceptor | None:
         if not self._timings.ssh:

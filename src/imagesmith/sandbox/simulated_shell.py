@@ -11,12 +11,14 @@ answers these are). To add a verb, add it to VERBS. No script is run, but a scri
 
 import asyncio
 import base64
+import json
 import re
 import shlex
 import time
 import uuid
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
 from imagesmith.sandbox.machines import Timings
@@ -24,7 +26,10 @@ from imagesmith.sandbox.machines import Timings
 
 @dataclass
 class SimulatedMachine:
-    """A machine as its shell sees it: its uploads, what the verbs remember, its power button, whom it lets in."""
+    """A machine as its shell sees it: its uploads, what the verbs remember, its power button, whom it lets in.
+
+    What it must know after the death of the sandbox's process, as a machine of its own would, is in the file `kept`.
+    """
 
     instance_id: str
     timings: Timings
@@ -33,6 +38,26 @@ class SimulatedMachine:
     forget_key: Callable[[str], None] = lambda public_key: None
     memory: dict[str, Any] = field(default_factory=dict)
     boot_id: str = field(default_factory=lambda: str(uuid.uuid4()))
+    kept: Path | None = None
+    runs: dict[str, "_Run"] = field(default_factory=dict)
+
+    def keep(self) -> None:
+        """Write down which boot this is and what was run."""
+        if self.kept is not None:
+            runs = {key: asdict(run) for key, run in self.runs.items()}
+            written = self.kept.with_suffix(".new")
+            written.write_text(json.dumps({"boot_id": self.boot_id, "runs": runs}))
+            written.replace(self.kept)
+
+    def recall(self) -> None:
+        """Be what was written down; must be called in the event loop, because what runs goes on."""
+        if self.kept is None or not self.kept.exists():
+            return
+        known = json.loads(self.kept.read_text())
+        self.boot_id = known["boot_id"]
+        self.runs = {key: _Run(**run) for key, run in known["runs"].items()}
+        for run in self.runs.values():
+            _forget_in_time(self, run)
 
 
 Answer = tuple[bytes, int]
@@ -83,15 +108,16 @@ def runs_uploaded_script(command: str, uploaded: Callable[[str], bool]) -> bool:
 
 @dataclass
 class _Run:
-    """A script that was started; it ends at a moment of the loop's clock."""
+    """A script that was started; it ends at a moment of the wall clock. Afterwards the key `forgets` lets nobody in."""
 
     ends_at: float
-    output: bytes
+    output: str
     status: int
+    forgets: str = ""
 
     @property
-    def ended(self) -> bool:
-        return time.monotonic() >= self.ends_at
+    def left_s(self) -> float:
+        return max(0.0, self.ends_at - time.time())
 
 
 async def _look(machine: SimulatedMachine, arguments: list[str], data: bytes) -> Answer:
@@ -106,49 +132,53 @@ async def _place(machine: SimulatedMachine, arguments: list[str], data: bytes) -
 async def _run(machine: SimulatedMachine, arguments: list[str], data: bytes) -> Answer:
     build, name, _user, _size, offset = arguments
     key = f"run {build} {name}"
-    run: _Run | None = machine.memory.get(key)
+    run = machine.runs.get(key)
     if run is None and int(offset):
         return b"", 67
     if run is None:
         environment, script = (base64.b64decode(part) for part in data.split(b"\n", 1))
         last_act = b"IMAGESMITH_POWER_OFF=yes" in environment
         run = _pretended(script, duration_s=0.0 if last_act else machine.timings.script_s)
-        machine.memory[key] = run
+        run.forgets = "" if last_act or run.status else _key_to_forget(environment)
+        machine.runs[key] = run
+        machine.keep()
         if last_act:
             machine.press_power_button()
-        elif run.status == 0:
-            _forget_key(machine, environment, after_s=run.ends_at - time.monotonic())
-    await asyncio.sleep(max(0.0, run.ends_at - time.monotonic()))
-    return run.output[int(offset) :], 0
+        _forget_in_time(machine, run)
+    await asyncio.sleep(run.left_s)
+    return run.output.encode()[int(offset) :], 0
 
 
-def _forget_key(machine: SimulatedMachine, environment: bytes, *, after_s: float) -> None:
-    """What a clean-up does that leaves the machine on: afterwards nobody can log in with the build's key."""
+def _key_to_forget(environment: bytes) -> str:
+    """The build's key, which a clean-up that leaves the machine on takes away; "" if it is none."""
     found = _FORGOTTEN.search(environment)
-    if found is not None:
-        public_key = shlex.split(found[1].decode())[0]
-        asyncio.get_running_loop().call_later(after_s, machine.forget_key, public_key)
+    return shlex.split(found[1].decode())[0] if found else ""
+
+
+def _forget_in_time(machine: SimulatedMachine, run: _Run) -> None:
+    if run.forgets:
+        asyncio.get_running_loop().call_later(run.left_s, machine.forget_key, run.forgets)
 
 
 def _pretended(script: bytes, *, duration_s: float) -> _Run:
-    output, status = b"", 0
+    output, status = "", 0
     for word, value in _DIRECTIVE.findall(script):
         if word == b"take":
             duration_s = float(value)
         elif word == b"exit":
             status = int(value)
         else:
-            output += value + b"\n"
-    return _Run(time.monotonic() + duration_s, output, status)
+            output += value.decode(errors="replace") + "\n"
+    return _Run(time.time() + duration_s, output, status)
 
 
 async def _status(machine: SimulatedMachine, arguments: list[str], data: bytes) -> Answer:
     build, name = arguments
-    run: _Run | None = machine.memory.get(f"run {build} {name}")
+    run = machine.runs.get(f"run {build} {name}")
     if run is None:
         return f"boot={machine.boot_id}\nsize=0\nstate=absent\n".encode(), 0
-    state = f"rc={run.status}\nstate=done" if run.ended else "state=running"
-    return f"boot={machine.boot_id}\nsize={len(run.output)}\n{state}\n".encode(), 0
+    state = "state=running" if run.left_s else f"rc={run.status}\nstate=done"
+    return f"boot={machine.boot_id}\nsize={len(run.output.encode())}\n{state}\n".encode(), 0
 
 
 async def _sync(machine: SimulatedMachine, arguments: list[str], data: bytes) -> Answer:
