@@ -18,7 +18,7 @@ from .simulated_builds import CLOUDS, Builds, write_generators
 
 # So many that several are held when the victim is killed, and that none is killed more often than Airflow tries again.
 BUILDS_EACH = 3
-LIMIT_S = 900.0
+LIMIT_S = 700.0
 
 
 @contextmanager
