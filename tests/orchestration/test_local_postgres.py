@@ -1,5 +1,7 @@
 """The PostgreSQL of one machine, for real: it lets in who knows the password, and keeps what was committed."""
 
+import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -56,6 +58,25 @@ def test_what_was_committed_survives_a_stop_and_a_kill(server: Postgres) -> None
     server.daemon.stop(limit_s=0)
     server.start()
     assert ask(url, "SELECT x FROM kept") == 7
+
+
+def test_one_that_was_killed_is_revived_at_its_address_and_one_that_runs_is_left_alone(server: Postgres) -> None:
+    pid, url = server.daemon.running(), server.url("postgres")
+    assert server.revive() is False
+    assert server.daemon.running() == pid
+    assert pid is not None
+    os.killpg(pid, signal.SIGKILL)
+    while server.daemon.running() is not None:
+        pass
+    assert server.revive() is True
+    assert server.daemon.running() not in (None, pid)
+    assert (server.url("postgres"), ask(url, "SELECT 1")) == (url, 1)
+
+
+def test_one_that_was_stopped_is_not_revived(server: Postgres) -> None:
+    server.stop()
+    assert server.revive() is False
+    server.start()
 
 
 def test_start_twice_is_one_server(server: Postgres) -> None:

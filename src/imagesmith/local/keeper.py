@@ -1,4 +1,4 @@
-"""Brings back a component of Airflow that has died.
+"""Brings back a component of Airflow that has died, and the PostgreSQL of this machine.
 
 Runs as a background process of its own: `python -m imagesmith.local.keeper`, in the components' environment.
 """
@@ -8,18 +8,23 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from types import FrameType
 
 from imagesmith import settings
-from imagesmith.local.components import COMPONENTS, Component, ensure_running, run_directory
+from imagesmith.errors import SetupError
+from imagesmith.local.components import COMPONENTS, ensure_running, run_directory
 from imagesmith.local.lock import try_locked
+from imagesmith.local.postgres import Postgres
 from imagesmith.processes import Daemon
 
 _LOOK_EVERY_S = 1.0
 _FIRST_PAUSE_S = 2.0
 _LONGEST_PAUSE_S = 60.0
 _SOON_S = 180.0
+_DATABASE = "PostgreSQL"
 _log = logging.getLogger("imagesmith.keeper")
 
 
@@ -54,11 +59,14 @@ def command() -> list[str]:
 def keep() -> None:
     """Looks after the components until it is told to end."""
     run_dir = run_directory(settings.airflow_dir())
-    patience = {component.name: Patience() for component in COMPONENTS}
+    patience = {name: Patience() for name in (_DATABASE, *(component.name for component in COMPONENTS))}
+    # No password is needed to start what was made before.
+    database = Postgres(settings.airflow_dir() / "postgres", run_directory=run_dir, password="")
     while True:
         # Whoever holds the lock is starting or ending things right now.
         with try_locked(run_dir) as held:
             if held:
+                look_after_database(database, patience[_DATABASE])
                 look_after(run_dir, patience)
         _reap()
         time.sleep(_LOOK_EVERY_S)
@@ -67,20 +75,28 @@ def keep() -> None:
 def look_after(run_dir: Path, patience: dict[str, Patience]) -> None:
     """Starts each component that is dead; one that cannot be started, as where the disk is full, is left for later."""
     for component in COMPONENTS:
-        if patience[component.name].ready(time.monotonic()):
-            _restart(component, run_dir, patience[component.name])
+        _bring_back(
+            component.name, partial(ensure_running, component, run_dir, env=os.environ), patience[component.name]
+        )
 
 
-def _restart(component: Component, run_dir: Path, patience: Patience) -> None:
+def look_after_database(database: Postgres, patience: Patience) -> None:
+    """Starts the server if it has died; the same as for components goes for one that cannot be started."""
+    _bring_back(_DATABASE, database.revive, patience)
+
+
+def _bring_back(name: str, start_if_dead: Callable[[], bool], patience: Patience) -> None:
+    if not patience.ready(time.monotonic()):
+        return
     try:
-        started = ensure_running(component, run_dir, env=os.environ)
-    except OSError as error:
+        started = start_if_dead()
+    except (OSError, SetupError) as error:
         patience.note_start(time.monotonic())
-        _log.warning("%s is dead and cannot be started: %s", component.name, error)
+        _log.warning("%s is dead and cannot be started: %s", name, error)
         return
     if started:
         patience.note_start(time.monotonic())
-        _log.warning("%s was dead and has been started again", component.name)
+        _log.warning("%s was dead and has been started again", name)
 
 
 def _reap() -> None:

@@ -77,6 +77,13 @@ class Postgres:
             self.daemon.start([*argv, f"--port={self._free_port()}"], cwd=Path("/"))
         self._await_ready()
 
+    def revive(self) -> bool:
+        """True if it had died, and runs again now; False for one that runs, or was stopped, or never started."""
+        if not self.daemon.pid_path.exists() or self.daemon.running() is not None:
+            return False
+        self.start()
+        return True
+
     def ensure_database(self, name: str) -> None:
         """Leaves a database of this name."""
         create_database(sqlalchemy.make_url(self.url("postgres")), name)
