@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
@@ -40,10 +41,11 @@ MADE: Mapping[str, tuple[ResourceKind, ...]] = {
     ),
     "nimbus-hotel-kvm": (ResourceKind.INSTANCE,),
 }
-# What is held gathers until so long nobody new has come, so that one kill serves all. A kill that cuts off everybody
-# comes no sooner than a build can have waited for a cloud's listings to settle, which it does anew after each.
-GATHER_S = 2.0
-GATHER_ALL_S = 13.0
+# What is held gathers until so long nobody new has come, so that one kill serves all. A death that ends many tasks or
+# waits comes no sooner than a build can have waited for a cloud's listings to settle, which it does anew after each.
+GATHER_S = 3.0
+GATHER_LONG_S = 8.0
+GATHER_LONGEST_S = 13.0
 
 Kill = Callable[[Deployment, list[int]], None]
 
@@ -131,7 +133,7 @@ def kill_executor(deployment: Deployment, holders: list[int]) -> None:
     """The executor's workers that run the tasks, or what keeps the trigger's process."""
     for keeper in {_keeper(holder) for holder in holders}:
         _kill(keeper)
-    deployment.imagesmith("airflow", "up")
+    _bring_back(deployment)
 
 
 def _keeper(holder: int) -> int:
@@ -144,20 +146,20 @@ def _keeper(holder: int) -> int:
 
 
 def kill_component(name: str) -> Kill:
-    """One of Airflow's components; what it leaves running is ended by who brings it back."""
+    """One of Airflow's components, or its database; what it leaves running is ended by who brings it back."""
 
     def kill(deployment: Deployment, holders: list[int]) -> None:
-        _kill(deployment.pid(name))
-        deployment.imagesmith("airflow", "up")
+        killed = deployment.pid(name)
+        _kill(killed)
+        _bring_back(deployment)
+        until(lambda: deployment.pid(name) != killed, f"{name} is back", limit_s=60, every_s=0.2)
 
     return kill
 
 
-def kill_database(deployment: Deployment, holders: list[int]) -> None:
-    """PostgreSQL, which has the catalog and Airflow's own tables."""
-    pid_file = next((deployment.home / "airflow").rglob("postmaster.pid"))
-    _kill(int(pid_file.read_text().split()[0]))
-    deployment.imagesmith("airflow", "up")
+def _bring_back(deployment: Deployment) -> None:
+    """At once: the keeper waits longer after each of many deaths. When all is well again is not waited for."""
+    threading.Thread(target=deployment.start("airflow", "up").communicate, daemon=True).start()
 
 
 def kill_sandbox(deployment: Deployment, holders: list[int]) -> None:
@@ -183,10 +185,10 @@ def _sandbox_pid(deployment: Deployment) -> int:
 VICTIMS: Mapping[str, tuple[Kill, float]] = {
     "task": (kill_task, GATHER_S),
     "executor": (kill_executor, GATHER_S),
-    "scheduler": (kill_component("scheduler"), GATHER_ALL_S),
-    "triggerer": (kill_component("triggerer"), GATHER_ALL_S),
-    "api-server": (kill_component("api-server"), GATHER_ALL_S),
-    "database": (kill_database, GATHER_ALL_S),
-    "sandbox": (kill_sandbox, GATHER_ALL_S),
-    "network": (cut_network, GATHER_ALL_S),
+    "scheduler": (kill_component("scheduler"), GATHER_LONGEST_S),
+    "triggerer": (kill_component("triggerer"), GATHER_LONG_S),
+    "api-server": (kill_component("api-server"), GATHER_S),
+    "database": (kill_component("postgres"), GATHER_S),
+    "sandbox": (kill_sandbox, GATHER_S),
+    "network": (cut_network, GATHER_S),
 }

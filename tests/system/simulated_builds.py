@@ -11,6 +11,7 @@ from typing import Any
 
 from imagesmith.catalog.records import BuildRecord
 from imagesmith.core import ResourceKind, TargetState
+from imagesmith.errors import Transient
 from imagesmith.sandbox import config
 
 from .airflow_rest import Rest, until
@@ -72,11 +73,18 @@ class Builds:
     def until_ended(self, *, limit_s: float, meanwhile: Callable[[], None] = lambda: None) -> None:
         """Until each has come to its end; `meanwhile` is done again and again."""
         deadline = time.monotonic() + limit_s
-        while not all(build is not None and build.state.ended for builds in self._found().values() for build in builds):
+        while not self._ended():
             assert time.monotonic() < deadline, "the builds did not end"
             for _ in range(10):
                 meanwhile()
                 time.sleep(0.2)
+
+    def _ended(self) -> bool:
+        try:
+            found = self._found()
+        except Transient:  # the database was killed, and is not back yet
+            return False
+        return all(build is not None and build.state.ended for builds in found.values() for build in builds)
 
     def _found(self) -> dict[str, list[BuildRecord | None]]:
         catalog = self.deployment.catalog
