@@ -24,7 +24,7 @@ from imagesmith.findings import Finding, did_you_mean, in_order
 from imagesmith.image_names import DEFAULT, sample, template_problem
 from imagesmith.names import NAME_CURE, NAME_SHAPE
 from imagesmith.parameters import Parameter, name_problem, own_problems
-from imagesmith.yaml_source import Document, KeyPath, read_document
+from imagesmith.yaml_source import Document, KeyPath, read_bytes, read_document
 
 FOLDER = "generators"
 
@@ -135,17 +135,41 @@ def load_generator(
     `broken_clouds` are names that clouds.yaml has but that cannot be used; the finding then says so.
     """
     document = read_document(path, shown_as=_shown(path, include_dir))
+    return _judged(document, path.stem, clouds, include_dir=include_dir, broken_clouds=broken_clouds)
+
+
+def judge_text(
+    raw: bytes,
+    name: str,
+    clouds: Mapping[str, CloudSettings],
+    *,
+    include_dir: Path,
+    broken_clouds: Collection[str] = (),
+) -> tuple[Generator | None, list[Finding]]:
+    """The generator that a file of that name with this content would be, or None and every mistake in it."""
+    document = read_bytes(raw, shown_as=f"{include_dir.name}/{FOLDER}/{name}.yaml")
+    return _judged(document, name, clouds, include_dir=include_dir, broken_clouds=broken_clouds)
+
+
+def _judged(
+    document: Document,
+    name: str,
+    clouds: Mapping[str, CloudSettings],
+    *,
+    include_dir: Path,
+    broken_clouds: Collection[str],
+) -> tuple[Generator | None, list[Finding]]:
     if not document.readable:
         return None, document.findings
     parsed = read_section(GeneratorFile, document.value, document=document, at=())
-    _check_name(path, document)
+    _check_name(name, document)
     _check_parameters(document)
-    _check_clouds(document, clouds, broken=broken_clouds, generator=path.stem)
+    _check_clouds(document, clouds, broken=broken_clouds, generator=name)
     scripts = read_scripts(document, include_dir / "scripts")
     files = read_files(document, include_dir / "files")
     if parsed is None or document.findings:
         return None, in_order(document.findings)
-    return _generator(path.stem, parsed, scripts=scripts, files=files), []
+    return _generator(name, parsed, scripts=scripts, files=files), []
 
 
 def validate(paths: Sequence[Path] | None = None, *, include_dir: Path | None = None) -> list[Finding]:
@@ -190,15 +214,15 @@ def _generator(
     )
 
 
-def _check_name(path: Path, document: Document) -> None:
+def _check_name(stem: str, document: Document) -> None:
     name = document.value.get("name")
-    if isinstance(name, str) and name != path.stem:
-        cure = f"write name: {path.stem}, or rename the file to {name}.yaml"
+    if isinstance(name, str) and name != stem:
+        cure = f"write name: {stem}, or rename the file to {name}.yaml"
         document.report(("name",), f"{name!r} is not the file's name", cure)
-    if not NAME_SHAPE.fullmatch(path.stem):
-        document.report(("name",), f"{path.stem!r} is not a name for a generator", f"rename the file: {NAME_CURE}")
-    elif path.stem in _RESERVED_NAMES or path.stem.startswith("imagesmith-"):
-        document.report(("name",), f"{path.stem!r} is kept for Imagesmith's own DAGs", "rename the file")
+    if not NAME_SHAPE.fullmatch(stem):
+        document.report(("name",), f"{stem!r} is not a name for a generator", f"rename the file: {NAME_CURE}")
+    elif stem in _RESERVED_NAMES or stem.startswith("imagesmith-"):
+        document.report(("name",), f"{stem!r} is kept for Imagesmith's own DAGs", "rename the file")
 
 
 def _mapping(value: object) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from imagesmith.catalog.builds import BuildStore
 from imagesmith.catalog.database import UPGRADE_CURE, Database
 from imagesmith.catalog.images import ImageStore
 from imagesmith.catalog.inventories import InventoryStore
+from imagesmith.catalog.pages import PageStore
 from imagesmith.catalog.resources import ResourceStore
 from imagesmith.catalog.targets import TargetStore
 from imagesmith.errors import SetupError, Transient
@@ -28,7 +29,7 @@ def _utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-class Catalog(BuildStore, TargetStore, ResourceStore, ImageStore, InventoryStore):
+class Catalog(BuildStore, TargetStore, ResourceStore, ImageStore, InventoryStore, PageStore):
     """A catalog by its URL (SQLite or PostgreSQL), safe to share between threads and across a fork.
 
     `clock` gives the times that are written.
