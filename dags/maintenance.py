@@ -1,4 +1,4 @@
-"""The janitor, which finishes what no build is alive to finish, and the plan, which asks clouds before a build."""
+"""The janitor, which finishes what no build is alive to finish, and what asks clouds: the plan, and the test of one."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from airflow.sdk import DAG, Param
 
 from operators.janitor import Janitor
-from operators.preflight import Preflight
+from operators.preflight import Preflight, TestCloud
 
 with DAG(
     dag_id="imagesmith_janitor",
@@ -51,3 +51,14 @@ with DAG(
     is_paused_upon_creation=False,
 ):
     Preflight(task_id="ask", execution_timeout=timedelta(minutes=5))
+
+with DAG(
+    dag_id="imagesmith_test_cloud",
+    description="Asks one cloud, read-only, whom it takes us for",
+    schedule=None,
+    catchup=False,
+    params={"cloud": Param(type="string", minLength=1, description="The cloud's name in include/clouds.yaml")},
+    tags=["imagesmith", "maintenance"],
+    is_paused_upon_creation=False,
+):
+    TestCloud(task_id="ask", execution_timeout=timedelta(minutes=2))

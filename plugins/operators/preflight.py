@@ -9,7 +9,7 @@ from airflow.sdk import BaseOperator
 from hooks.opening import open_cloud
 from imagesmith import settings
 from imagesmith.generator import load_all
-from imagesmith.steps.preflight import ask, preview
+from imagesmith.steps.preflight import Introduction, ask, chosen_cloud, introduce, preview
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -32,3 +32,14 @@ class Preflight(BaseOperator):
             for problem in answer["problems"]:
                 self.log.warning("%s", problem)
         return {"version": plan.version, "answers": answers}
+
+
+class TestCloud(BaseOperator):
+    """Whom the cloud of the run's param `cloud` takes us for; a refusal is a result, too."""
+
+    def execute(self, context: Context) -> Introduction:
+        """The cloud's own answer."""
+        cloud = chosen_cloud(context["params"]["cloud"], settings.include_dir())
+        answer = introduce(cloud, open_cloud)
+        self.log.info("%s: %s", cloud.cloud, answer["problem"] or answer["identity"])
+        return answer

@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, TypedDict
 
+from imagesmith.cloud_settings import FILE_NAME, read_clouds
 from imagesmith.core import Cloud
 from imagesmith.errors import DefinitionError, ImagesmithError
 from imagesmith.generator import Loaded
-from imagesmith.plan import Plan, PlannedTarget, freeze, new_build_id
+from imagesmith.plan import Plan, PlannedCloud, PlannedTarget, freeze, new_build_id
+
+ASKED_LATER = "asked for its password at every build, so not asked here"
 
 
 class Answer(TypedDict):
@@ -47,7 +51,7 @@ def ask(plan: Plan, open_cloud: Callable[[PlannedTarget], Cloud]) -> list[Answer
     opened: dict[str, Cloud] = {}
     for name, target in plan.targets.items():
         if target.settings.get("password") == "ask":
-            answers[name]["identity"] = "asked for its password at every build, so not asked here"
+            answers[name]["identity"] = ASKED_LATER
             continue
         try:
             opened[name] = open_cloud(target)  # one after the other: what fetches credentials may not be shared
@@ -58,6 +62,35 @@ def ask(plan: Plan, open_cloud: Callable[[PlannedTarget], Cloud]) -> list[Answer
     for each in asked:
         each.result()
     return list(answers.values())
+
+
+class Introduction(TypedDict):
+    """Whom a cloud takes us for, or why it does not let us in."""
+
+    cloud: str
+    identity: str
+    problem: str
+
+
+def chosen_cloud(name: str, include_dir: Path) -> PlannedCloud:
+    """The cloud of that name as clouds.yaml describes it; raises DefinitionError where it does not."""
+    read = read_clouds(include_dir)
+    if name not in read.clouds:
+        cure = "mend it" if name in read.broken else f"its clouds are: {', '.join(sorted(read.clouds))}"
+        raise DefinitionError(f"{name:.80}: is no cloud of {include_dir.name}/{FILE_NAME} that can be used; {cure}")
+    about = read.clouds[name]
+    return PlannedCloud(cloud=name, cloud_type=about.type, settings=about.driver_settings())
+
+
+def introduce(cloud: PlannedCloud, open_cloud: Callable[[PlannedCloud], Cloud]) -> Introduction:
+    """The cloud's own answer to a read-only call with its connection's credentials; every trouble is an answer."""
+    answer = Introduction(cloud=cloud.cloud, identity="", problem="")
+    if cloud.settings.get("password") == "ask":
+        return {**answer, "identity": ASKED_LATER}
+    try:
+        return {**answer, "identity": open_cloud(cloud).identity()}
+    except ImagesmithError as error:
+        return {**answer, "problem": str(error)}
 
 
 def _unanswered(target: PlannedTarget) -> Answer:
