@@ -37,7 +37,7 @@ SEND_TEXT = "send the text of the file (`yaml`) in place of `document`"
 
 
 def edited(text: str, wanted: Mapping[str, Any]) -> str:
-    """The text changed so that it says `wanted`; "" gives a new file. Raises DefinitionError for what YAML can't say."""
+    """The text changed so that it says `wanted`; "" gives a new file. Raises DefinitionError where YAML can't."""
     _bound(wanted)
     before = read_bytes(text.encode("utf-8", "surrogatepass"), shown_as="the file")
     if not before.readable or before.findings:

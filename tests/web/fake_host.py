@@ -18,7 +18,7 @@ RUN = re.compile(r"/api/v2/dags/([^/?]+)/dagRuns/([^/?]+)(/taskInstances[^?]*)?"
 
 
 class FakeHost:
-    """The token, or the cookie `_token`, is the user's name. Generators whose name begins with `secret` are the admin's."""
+    """The token, or the cookie `_token`, is the user's name. Generators named `secret…` are the admin's."""
 
     def __init__(self) -> None:
         self.calls: list[tuple[str, str, str, Any]] = []

@@ -1,4 +1,4 @@
-"""Parts of the catalog's lists, small enough for a page: nothing here reads a plan, which holds whole scripts and files."""
+"""Parts of the catalog's lists, small enough for a page: no plan is read, which holds whole scripts and files."""
 
 from __future__ import annotations
 

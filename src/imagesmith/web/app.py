@@ -22,8 +22,8 @@ ROUTERS = (clouds.router, versions.router, generators.router, builds.router, ima
 
 _DESCRIPTION = f"""Clouds, generators, builds and images of this deployment.
 
-Send the bearer token of Airflow's `POST /auth/token`, or come with the cookie of Airflow's UI; writes by cookie need the
-header `{GUARD.title()}`, of any value. Airflow's auth manager decides what you see and may do. Refusals are problem
+Send the bearer token of Airflow's `POST /auth/token`, or come with the cookie of Airflow's UI; writes by cookie need
+the header `{GUARD.title()}`, of any value. Airflow's auth manager decides what you see and may do. Refusals are problem
 documents (RFC 9457). Lists come in pages, with the others in `Link`."""
 
 
@@ -38,7 +38,7 @@ def create_app(host: Host, *, open_catalog: Callable[[], Catalog] = Catalog) -> 
 
     @rest.get("/openapi.json", tags=["document"], include_in_schema=False)
     def read_document(request: Request) -> dict[str, Any]:
-        """This API's OpenAPI document."""
+        """The OpenAPI document of all this."""
         return {**document_of(app), "servers": [{"url": request.scope.get("root_path") or "/"}]}
 
     app.include_router(rest)

@@ -72,7 +72,7 @@ def _refusal(
         return None
     if headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
         return FOREIGN
-    own = {headers.get("host", ""), headers.get("x-forwarded-host", ""), *known}
+    own = {headers.get("host", ""), headers.get("x-forwarded-host", ""), *known} - {""}
     if "origin" in headers and urlsplit(headers["origin"]).netloc not in own:
         return FOREIGN
     return UNGUARDED if caller.by_cookie and GUARD not in headers else None

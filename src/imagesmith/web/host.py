@@ -1,4 +1,4 @@
-"""What the web app needs of the Airflow it is mounted in: who asks, what he may, and Airflow's own REST API as he would call it.
+"""What the web app needs of the Airflow it is mounted in: who asks, what he may, and Airflow's own REST API.
 
 `plugins/hooks/airflow_host.py` is the implementation; `tests/web/fake_host.py` the one of the tests.
 """

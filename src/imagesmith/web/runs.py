@@ -1,7 +1,7 @@
 """Builds started, cancelled and retried: the same DAG runs, asked of the same Airflow, as from Airflow's own pages.
 
-Every call goes through Airflow's REST API as the caller, so that its rights, its checks of parameters, its audit log and
-the password gate before it all hold.
+Every call goes through Airflow's REST API as the caller, so that its rights, its checks of parameters, its audit log
+and the password gate before it all hold.
 """
 
 from __future__ import annotations

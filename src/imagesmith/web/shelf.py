@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -112,7 +111,7 @@ def _stamp(paths: Iterable[Path]) -> Stamp:
     found = []
     for path in paths:
         try:
-            about = os.stat(path)
+            about = path.stat()
         except OSError:  # a script inside the generator's own file has no file
             continue
         found.append((str(path), about.st_mtime_ns, about.st_size, about.st_ino))

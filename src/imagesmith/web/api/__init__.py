@@ -1,1 +1,1 @@
-"""REST under `/imagesmith/api/v1`: one file a resource, thin; what they decide lies in the modules beside this folder."""
+"""REST under `/imagesmith/api/v1`: one thin file a resource; what they decide lies beside this folder."""
