@@ -51,7 +51,11 @@ def api(deployment: Any, tmp_path: Path) -> Iterator[Api]:
     deployment.patch.setenv("AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE", str(passwords))
     deployment.patch.setenv("AIRFLOW__API_AUTH__JWT_SECRET", JWT_SECRET)
     purge_cached_app()
-    with TestClient(create_app(apps="core"), base_url="http://airflow") as client:
+    app = create_app(apps="core")
+    ours = next(route.app for route in app.routes if getattr(route, "path", "") == "/imagesmith")
+    # The plugin is made once in a process, and each test has a catalog of its own.
+    vars(ours._app.state.parts).pop("catalog", None)
+    with TestClient(app, base_url="http://airflow") as client:
         tokens = {}
         for user in USERS:
             answer = client.post("/auth/token", json={"username": user, "password": f"{user}'s"})
@@ -150,11 +154,9 @@ def test_a_failed_build_is_retried_where_it_failed(deployment: Any, api: Api) ->
     assert answer.status_code == 202, answer.text
     tasks = api.ask("GET", f"/api/v2/dags/tools/dagRuns/{failed.run_id}/taskInstances").json()["task_instances"]
     cleared = {task["task_id"] for task in tasks if task["state"] is None}
-    assert cleared == {
-        "begin",
-        "publish",
-        *(f"second.{task}" for task in ("launch_vm", "customize", "snapshot_image", "terminate")),
-    }
+    again = {f"second.{step}" for step in ("launch_vm", "customize", "snapshot_image", "terminate")}
+    # Airflow clears the teardowns of what it clears, and `begin` has them all; this one finds nothing to remove.
+    assert cleared == {"begin", "publish", "first.terminate", *again}
     assert api.run(failed.run_id)["state"] == "queued"
     assert api.ask("POST", f"{AT}/builds/{build.build_id}/retry", user="uma").status_code == 409
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -113,8 +114,18 @@ def answer(status: int, detail: object) -> Answer:
     return Answer(status, {"detail": detail})
 
 
+@pytest.fixture(scope="session")
+def new_catalog(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A catalog in which nothing is, to be copied: its migrations take longer than any test."""
+    path = tmp_path_factory.mktemp("catalog") / "catalog.db"
+    catalog = Catalog(f"sqlite:///{path}")
+    catalog.upgrade()
+    catalog.close()
+    return path
+
+
 @pytest.fixture
-def web(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Web]:
+def web(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, new_catalog: Path) -> Iterator[Web]:
     """Generators `tools`, and `secret-tools`, which is the admin's; nothing is built."""
     include = tmp_path / "include"
     for folder in ("generators", "scripts", "files"):
@@ -125,8 +136,8 @@ def web(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Web]:
     (include / "generators" / "secret-tools.yaml").write_text(TOOLS.replace("name: tools", "name: secret-tools"))
     monkeypatch.setenv("IMAGESMITH_INCLUDE", str(include))
     monkeypatch.setenv("IMAGESMITH_HOME", str(tmp_path / "home"))
+    shutil.copy(new_catalog, tmp_path / "catalog.db")
     catalog = Catalog(f"sqlite:///{tmp_path / 'catalog.db'}")
-    catalog.upgrade()
     host = FakeHost()
     app = create_app(host, open_catalog=lambda: catalog)
     airflow = Starlette(routes=[Mount(PREFIX, app)])

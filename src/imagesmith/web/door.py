@@ -57,7 +57,7 @@ class Door:
         refusal = _refusal(scope["method"], headers, caller, known=self._host.origins())
         body = b"" if refusal else await _body(headers, receive)
         if refusal or body is None:
-            await (refusal or TOO_LARGE).response()(scope, receive, send)
+            await (refusal or TOO_LARGE).response()(scope, receive, _hardened(send))
             return
         scope.setdefault("state", {})[CALLER] = caller
         await self._app(scope, _received(body, receive), _hardened(send))

@@ -120,7 +120,7 @@ def answer_with_problems(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     def invalid(request: Request, error: RequestValidationError) -> JSONResponse:
-        errors = [mistake(_field(each["loc"]), each["msg"]) for each in error.errors()[:MOST_MISTAKES]]
+        errors = [mistake(_field(each), each["msg"]) for each in error.errors()[:MOST_MISTAKES]]
         said = "; ".join(f"{each['field']}: {each['message']}" for each in errors[:5])
         return Problem(422, said, errors=errors).response()
 
@@ -130,6 +130,9 @@ def answer_with_problems(app: FastAPI) -> None:
         return Problem(500, "this is a fault of Imagesmith's; the API server's log has the details").response()
 
 
-def _field(loc: Sequence[Any]) -> str:
+def _field(error: Mapping[str, Any]) -> str:
+    loc = error["loc"]
+    if error["type"] == "json_invalid":  # then its second part is a position
+        return str(loc[0])
     # Without the part of the request, but for the body as a whole.
     return ".".join(map(str, loc[1:])) or str(loc[0])

@@ -122,7 +122,9 @@ def start_build(
     parts: PartsDep, caller: CallerDep, request: Request, response: Response, wanted: BuildWanted
 ) -> RunShown:
     """Start a build: a DAG run like any other. Where it can be followed is in `Location`."""
+    parts.shelf.path(wanted.generator)  # of the other DAGs of this Airflow none is started here
     require(parts, caller, Right.START, wanted.generator)
+    parts.shelf.entry(wanted.generator)
     passwords = {cloud: secret.get_secret_value() for cloud, secret in wanted.passwords.items()}
     conf = runs.Wanted(wanted.clouds, wanted.parameters, passwords).conf()
     run = runs.start(parts.host, caller, wanted.generator, conf, note=wanted.note)
@@ -183,6 +185,7 @@ def read_run(
     run_id: Annotated[str, Path(max_length=250, examples=["manual__2026-11-27T00:03:03+00:00"])],
 ) -> RunShown:
     """The run of a generator, and its build once that has begun."""
+    parts.shelf.path(generator)
     require(parts, caller, Right.SEE, generator)
     run = runs.find(parts.host, caller, generator, run_id)
     if run is None:
