@@ -7,7 +7,7 @@ and the password gate before it all hold.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
 
@@ -44,8 +44,8 @@ class Wanted:
     """What a build is wanted to be; `clouds` None means all of the generator's."""
 
     clouds: Sequence[str] | None
-    parameters: Mapping[str, Any]
-    passwords: Mapping[str, str]
+    parameters: Mapping[str, Any] = field(repr=False)
+    passwords: Mapping[str, str] = field(repr=False)
 
     def conf(self) -> dict[str, Any]:
         """The same as the conf of a DAG run; a Problem for parameters that would take another's place in it."""
