@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -36,15 +37,20 @@ KEPT = [
 
 @pytest.fixture
 def document(web: Web) -> Any:
-    """The document, of an app in which one thing of each kind is there."""
+    """The document, with names of what is there among those that are tried; there is one thing of each kind."""
     build_id = web.built(ec2=TargetState.SUCCESSFUL)
+    image_id, run_id = f"img-ec2-{build_id}", "manual__of_0"
+    web.host.runs["imagesmith_test_cloud", run_id] = "success"
+    there = {"build_id": build_id, "image_id": image_id, "run_id": run_id, "name": "tools", "generator": "tools"}
+    there |= {"cloud": "ec2", "version": "current", "old": "version00000", "if-match": "*"}
     found = web.json("/openapi.json")
-    there = {"build_id": build_id, "image_id": f"img-ec2-{build_id}", "run_id": "manual__of_0", "name": "tools"}
     for path in found["paths"].values():
         for operation in path.values():
             for parameter in operation.get("parameters", ()):
-                if parameter["name"] in there:
-                    parameter["example"] = there[parameter["name"]]
+                if parameter["name"] in there and parameter["required"] | (parameter["name"] == "if-match"):
+                    parameter["schema"] = {"enum": [there[parameter["name"]], "absent"]}
+                    parameter.pop("example", None)
+    found["components"]["schemas"]["BuildWanted"]["properties"]["generator"] = {"enum": ["tools", "absent"]}
     schema = schemathesis.openapi.from_dict(found)
     schema.app, schema.location = web.client.app, AT
     return schema
@@ -52,9 +58,9 @@ def document(web: Web) -> Any:
 
 def test_every_answer_is_a_documented_one(document: Any) -> None:
     """Without the library's own pytest plugin, which this pytest is too new for."""
+    answers: Counter[tuple[str, int]] = Counter()
     operations = [found.ok() for found in document.get_all_operations()]
-    assert len(operations) >= 20
-    for operation in operations:
+    for operation in sorted(operations, key=lambda each: (each.method == "delete", each.label)):
 
         @settings(
             max_examples=EXAMPLES,
@@ -66,9 +72,14 @@ def test_every_answer_is_a_documented_one(document: Any) -> None:
         )
         @given(case=operation.as_strategy())
         def keeps_to_it(case: Any) -> None:
-            case.call_and_validate(headers=TOKEN, checks=KEPT)
+            answer = case.call_and_validate(headers=TOKEN, checks=KEPT)
+            answers[case.operation.label, answer.status_code] += 1
 
         keeps_to_it()
+    done = {label for label, status in answers if status < 300}
+    print(*sorted(answers.items()), sep="\n")
+    assert len(operations) >= 20
+    assert len(done) >= 17, "or the examples got nowhere"
 
 
 def test_the_document_is_behind_the_door_and_has_an_example_of_each_body(web: Web) -> None:

@@ -157,7 +157,7 @@ def delete_generator(parts: PartsDep, caller: CallerDep, name: GeneratorName, if
 @router.get(
     "/{name}/file",
     response_class=Response,
-    responses={200: {"content": {YAML: {"schema": {"type": "string"}}}}, **refusals(404, 422)},
+    responses={200: {"content": {YAML: {"schema": {}}}}, **refusals(404, 422)},
 )
 def read_file(parts: PartsDep, caller: CallerDep, name: GeneratorName) -> Response:
     """The generator's file, byte for byte."""
