@@ -910,3 +910,52 @@ def test_an_image_has_the_inventory_its_target_had(catalog: Catalog) -> None:
     verified = catalog.image_verified("ec2", "ami-1")
     assert verified.verified_at is not None
     assert catalog.image_verified("ec2", "ami-1") == verified
+
+
+def save(catalog: Catalog, build_id: str, cloud: str) -> None:
+    catalog.record_image(build_id, cloud, image_id=f"image-of-{build_id}", name="an image")
+
+
+def test_pages_of_builds_are_those_of_the_generators_that_may_be_seen(catalog: Catalog, clock: Clock) -> None:
+    first = begin(catalog)
+    clock.pass_s(1)
+    others = [begin_another(catalog, number, generator="other") for number in range(2, 5)]
+    catalog.end_build(others[1].build_id, BuildState.FAILED, "no room")
+    page, total = catalog.builds_page(generators={"other"}, limit=2, offset=1)
+    assert ([each.generator for each in page], total) == (["other", "other"], 3)
+    failed, total = catalog.builds_page(generators={"other", first.generator}, state=BuildState.FAILED, limit=5)
+    assert ([each.build_id for each in failed], failed[0].error, total) == ([others[1].build_id], "no room", 1)
+    assert failed[0].targets == {target.cloud: target.state for target in catalog.targets(failed[0].build_id)}
+    assert catalog.builds_page(generators=set(), limit=5) == ([], 0)
+    assert catalog.built_generators() == {"other", first.generator}
+
+
+def test_the_latest_build_of_each_generator(catalog: Catalog, clock: Clock) -> None:
+    old = begin(catalog)
+    clock.pass_s(1)
+    new = begin_another(catalog, 2)
+    assert (old.generator, catalog.latest_builds([new.generator, "never"])[new.generator].build_id) == (
+        new.generator,
+        new.build_id,
+    )
+    assert set(catalog.latest_builds([new.generator, "never"])) == {new.generator}
+    versions, total = catalog.versions_page(new.generator, limit=5)
+    assert total == len(versions) == len({old.version, new.version})
+    assert sum(version.builds for version in versions) == 2
+
+
+def test_pages_of_images_are_filtered(catalog: Catalog, clock: Clock) -> None:
+    build = begin(catalog)
+    cloud = catalog.targets(build.build_id)[0].cloud
+    save(catalog, build.build_id, cloud)
+    here = {"generators": {build.generator}, "limit": 5}
+    image = catalog.find_image(cloud, f"image-of-{build.build_id}")
+    assert image is not None and catalog.images_page(**here) == ([image], 1)
+    assert catalog.images_page(**here, cloud="elsewhere") == ([], 0)
+    assert catalog.images_page(**here, saved_after=NOON + HOUR) == ([], 0)
+    assert catalog.images_page(**here, saved_before=NOON + HOUR, saved_after=NOON) == ([image], 1)
+    assert catalog.images_page(generators={"other"}, limit=5) == ([], 0)
+    catalog.image_deleted(cloud, image.image_id)
+    assert catalog.images_page(**here)[1] == 0
+    assert catalog.images_page(**here, include_deleted=True)[1] == 1
+    assert catalog.find_image(cloud, "nothing") is None
