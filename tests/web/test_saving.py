@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -201,3 +202,27 @@ def test_an_ignored_folder_is_no_checkout(web: Web, checkout: Path) -> None:
     (checkout / ".gitignore").write_text("include/generators/new.yaml\n")
     assert web.ask("POST", "/generators", json={"name": "new", "document": DOCUMENT}).status_code == 201
     assert git(checkout, "log", "--format=%s") == "All there is\n"
+
+
+def test_a_file_that_was_cut_off_on_its_way_is_not_saved(web: Web) -> None:
+    app: Any = web.client.app
+    raw = TOOLS.encode()
+    coming: list[Any] = [
+        {"type": "http.request", "body": raw[: raw.index(b"  hotel:")], "more_body": True},
+        {"type": "http.disconnect"},
+    ]
+    answers: list[Any] = []
+
+    async def receive() -> Any:
+        return coming.pop(0)
+
+    async def send(message: Any) -> None:
+        answers.append(message)
+
+    sent = {"authorization": "Bearer ann", "if-match": "*", "content-type": "application/yaml"}
+    headers = [(name.encode(), value.encode()) for name, value in sent.items()]
+    path = "/imagesmith/api/v1/generators/tools/file"
+    scope = {"type": "http", "method": "PUT", "path": path, "query_string": b"", "headers": headers}
+    asyncio.run(app(scope, receive, send))
+    assert answers[0]["status"] == 413
+    assert web.file("tools").read_text() == TOOLS

@@ -79,7 +79,7 @@ def _refusal(
 
 
 async def _body(headers: Mapping[str, str], receive: Receive) -> bytes | None:
-    """The whole body, None for one that is too large, of which no more is read."""
+    """The whole body, None for one that is too large, of which no more is read, or that was cut off."""
     length = headers.get("content-length", "0")
     if length.isdecimal() and int(length[:20]) > MOST_BYTES:
         return None
@@ -87,6 +87,8 @@ async def _body(headers: Mapping[str, str], receive: Receive) -> bytes | None:
     size = 0
     while True:
         message = await receive()
+        if message["type"] == "http.disconnect":
+            return None  # cut off: half a file may be a whole one; and nobody reads what is answered
         parts.append(message.get("body", b""))
         size += len(parts[-1])
         if size > MOST_BYTES:

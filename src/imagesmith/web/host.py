@@ -46,7 +46,7 @@ class Answer:
         """Airflow's own words for a refusal, without what it appends to them."""
         detail = self.document.get("detail") if isinstance(self.document, Mapping) else None
         if isinstance(detail, list):
-            return "; ".join(f"{'.'.join(map(str, one['loc'][1:]))}: {one['msg']}" for one in detail)
+            return "; ".join(f"{'.'.join(map(str, one.get('loc', ())[1:]))}: {one.get('msg')}" for one in detail)
         if isinstance(detail, Mapping):
             detail = detail.get("reason", detail)
         # What follows an empty line is the whole schema.

@@ -49,7 +49,7 @@ def replace(shelf: Shelf, name: str, content: Content, *, expected: str, author:
     """The changed generator, if its file is still the one with the etag `expected`."""
     path = shelf.path(name)
     with _alone(path):
-        before = shelf.entry(name)
+        before = shelf.now(name)
         _refuse_changed(before, expected, lambda: content.text(before.text))
         entry = _judged(shelf, name, content, before=before.text)
         _write(path, entry.raw, before=before.raw, message=f"Change generator {name}", author=author)
@@ -60,7 +60,7 @@ def delete(shelf: Shelf, name: str, *, expected: str, author: str) -> None:
     """Removes the generator's file, if it is still the one with the etag `expected`. What was built of it stays."""
     path = shelf.path(name)
     with _alone(path):
-        before = shelf.entry(name)
+        before = shelf.now(name)
         _refuse_changed(before, expected, lambda: "")
         _write(path, None, before=before.raw, message=f"Remove generator {name}", author=author)
 
