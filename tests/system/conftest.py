@@ -23,6 +23,8 @@ from imagesmith.catalog.store import Catalog
 from imagesmith.errors import SetupError
 from imagesmith.sandbox import base_image, config
 
+from .side_by_side import pytest_collection_modifyitems, pytest_runtest_protocol  # noqa: F401  # hooks
+
 COMMAND = (
     "import argparse, sys; from imagesmith.sandbox import cli; parser = argparse.ArgumentParser(); "
     "cli.add_parser(parser.add_subparsers()); arguments = parser.parse_args(); sys.exit(arguments.func(arguments))"
@@ -206,6 +208,10 @@ def _environment(home: Path, port: int, endpoint: str) -> dict[str, str]:
 
 
 def free_port() -> int:
-    with socket.create_server((config.HOST, 0)) as probe:
-        port: int = probe.getsockname()[1]
-    return port
+    """Even in one worker and odd in the other: from the sandbox's port come its machines' addresses (addresses.py)."""
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    while True:
+        with socket.create_server((config.HOST, 0)) as probe:
+            port: int = probe.getsockname()[1]
+        if port % 2 == worker % 2:
+            return port

@@ -2,6 +2,7 @@
 
 import os
 import signal
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -88,14 +89,16 @@ def test_dstat_builds_on_every_cloud_and_its_images_run_dstat_and_hold_nothing_o
     images = {image.cloud: image for image in deployment.catalog.images(build_id=build.build_id)}
     assert set(images) == {"ec2", *sites.SITES, *NIMBUS_SITES}
     assert _left(deployment, build.build_id) == []
-    for cloud, image in images.items():
+    for image in images.values():
         assert image.image_id in printed
         assert image.source_image_id in printed
-        guest = guest_of(deployment, cloud, image.image_id, key=tmp_path / f"key-{cloud}")
-        try:
+    with ExitStack() as ends:  # all boot while the first is looked at
+        guests = []
+        for cloud, image in images.items():
+            guests.append(guest_of(deployment, cloud, image.image_id, key=tmp_path / f"key-{cloud}"))
+            ends.callback(guests[-1].end)
+        for guest in guests:
             assert_dstat_and_nothing_of_the_build(guest)
-        finally:
-            guest.end()
     for site in sites.SITES:
         there = deployment.sandbox.control("list")["accounts"][site]
         assert [one for one in there["servers"] if one["status"] != "DELETED"] == []
