@@ -19,6 +19,7 @@ import pytest
 ON_VIRTUAL_MACHINES = "test_build"
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Names the half of each test that needs Airflow, and puts what is measured by the clock at the end."""
     for item in items:
