@@ -23,6 +23,7 @@ from imagesmith.catalog.store import Catalog
 from imagesmith.errors import SetupError
 from imagesmith.sandbox import base_image, config
 
+from .last_will import last_will
 from .side_by_side import pytest_collection_modifyitems, pytest_runtest_protocol  # noqa: F401  # hooks
 
 COMMAND = (
@@ -160,11 +161,13 @@ Started = TypeVar("Started", bound=Airflow)
 @contextmanager
 def running(airflow: Started) -> Iterator[Started]:
     """The Airflow up, and down at the end."""
-    try:
-        airflow.imagesmith("airflow", "up")
-        yield airflow
-    finally:
-        airflow.imagesmith("airflow", "down")
+    down = [sys.executable, "-m", "imagesmith.cli", "airflow", "down"]
+    with last_will(down, environment=airflow.environment):
+        try:
+            airflow.imagesmith("airflow", "up")
+            yield airflow
+        finally:
+            airflow.imagesmith("airflow", "down")
 
 
 @pytest.fixture(scope="session")
@@ -181,11 +184,12 @@ def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
     port = free_port()
     endpoint = f"http://{config.HOST}:{port}"
     running = Sandbox(endpoint, home, _environment(home, port, endpoint))
-    try:
-        running.run("up")
-        yield running
-    finally:
-        running.run("down")
+    with last_will([sys.executable, "-c", COMMAND, "sandbox", "down"], environment=running.environment):
+        try:
+            running.run("up")
+            yield running
+        finally:
+            running.run("down")
 
 
 def _environment(home: Path, port: int, endpoint: str) -> dict[str, str]:

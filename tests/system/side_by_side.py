@@ -1,9 +1,9 @@
-"""How the tests of several workers run side by side (`pytest -n 2 --dist loadgroup`), and which do not.
+"""How the tests of two workers run side by side (`pytest -n 2 --dist loadgroup`), and which do not.
 
-Each worker has its own sandbox and its own Airflow (`conftest.py`). What shares an Airflow's long life stays in one
-worker, in two halves of about the same length: builds on virtual machines, and builds on machines that answer by the
-clock. What needs the sandbox alone goes wherever there is time. A test marked `alone` has the machine to itself, and
-comes last in its half, so that nobody waits for it.
+Each worker has its own sandbox and its own Airflow (`conftest.py`). What shares an Airflow stays in one worker, in two
+halves of about the same length: builds on virtual machines, and builds on machines that answer by the clock. What needs
+a sandbox alone goes wherever there is time. A test marked `alone` has the machine to itself, and comes last in its
+half, so that nobody waits for it.
 """
 
 from __future__ import annotations
@@ -12,20 +12,36 @@ import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from typing import Any
 
 import pytest
 
-ON_VIRTUAL_MACHINES = "test_build"
+
+def half(test_id: str) -> str:
+    """The name of what stays in one worker, of which the test is a part."""
+    path = PurePosixPath(test_id.partition("::")[0])
+    if path.parent.name != "system" or path.stem.startswith("test_sandbox_"):
+        return test_id
+    return "virtual" if path.stem == "test_build" else "simulated"
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the marks
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Ours for `loadgroup`: xdist's own finds no group in the ids of pytest 9.2."""
+    if config.getvalue("dist") != "loadgroup":
+        return None
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Halves(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return half(nodeid)
+
+    return Halves(config, log)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Names the half of each test that needs Airflow, and puts what is measured by the clock at the end."""
-    for item in items:
-        if "deployment" in getattr(item, "fixturenames", ()):
-            half = "virtual" if item.path.stem == ON_VIRTUAL_MACHINES else "simulated"
-            item.add_marker(pytest.mark.xdist_group(half))
+    """Puts what is measured by the clock at the end."""
     items.sort(key=_alone)  # a stable sort: modules stay together
 
 
