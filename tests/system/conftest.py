@@ -212,10 +212,13 @@ def _environment(home: Path, port: int, endpoint: str) -> dict[str, str]:
 
 
 def free_port() -> int:
-    """Even in one worker and odd in the other: from the sandbox's port come its machines' addresses (addresses.py)."""
+    """Of every four one that this worker may have: from a sandbox's port come the addresses of its machines.
+
+    Those are of the network 127.(1 + port % 254) (addresses.py). The kernel gives odd ports only (inet_csk_get_port).
+    """
     worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
     while True:
         with socket.create_server((config.HOST, 0)) as probe:
             port: int = probe.getsockname()[1]
-        if port % 2 == worker % 2:
+        if port % 254 // 2 % 2 == worker % 2:
             return port
