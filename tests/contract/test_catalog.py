@@ -25,6 +25,7 @@ from imagesmith.catalog.schema import Base
 from imagesmith.catalog.store import Catalog
 from imagesmith.core import ImageState, Ledger, ResourceKind, TargetState
 from imagesmith.errors import BuildStateError, SetupError
+from imagesmith.inventory import Inventory, Package
 
 NOON = datetime(2026, 3, 1, 12, 0, 0, 123456, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -162,7 +163,7 @@ def test_models_and_migrations_agree(url: str) -> None:
     Base.metadata.drop_all(engine)
     assert shape(engine) == {}
     Base.metadata.create_all(engine)
-    assert shape(engine) == migrated and len(migrated) == 6
+    assert shape(engine) == migrated and len(migrated) == 9
     engine.dispose()
 
 
@@ -878,3 +879,34 @@ def test_two_threads_fail_one_target_and_one_reason_stands(catalog: Catalog) -> 
 
     with ThreadPoolExecutor(8) as threads:
         assert set(threads.map(fail, range(8))) == {catalog.target(BUILD, "ec2").error}
+
+
+def an_inventory(*packages: tuple[str, str]) -> Inventory:
+    found = [Package(manager="dpkg", name=name, version=version, architecture="amd64") for name, version in packages]
+    return Inventory(os={"ID": "debian"}, kernel="6.1.0", architecture="x86_64", packages=tuple(found))
+
+
+def test_an_inventory_is_stored_once_for_its_content(catalog: Catalog) -> None:
+    inventory = an_inventory(("bash", "5.2"), ("dstat", "0.7"))
+    digest = catalog.record_inventory(inventory)
+    assert catalog.record_inventory(an_inventory(("bash", "5.2"), ("dstat", "0.7"))) == digest == inventory.digest
+    assert catalog.inventory(digest) == inventory
+    assert catalog.inventory("0" * 64) is None
+
+
+def test_inventories_share_packages_and_many_of_them_fit(catalog: Catalog) -> None:
+    many = [(f"package-{number}", "1") for number in range(2_500)]
+    first, second = an_inventory(*many), an_inventory(*many, ("more", "1"))
+    assert catalog.record_inventory(first) != catalog.record_inventory(second)
+    assert catalog.inventory(second.digest) == second
+
+
+def test_an_image_has_the_inventory_its_target_had(catalog: Catalog) -> None:
+    build = begin(catalog)
+    digest = catalog.record_inventory(an_inventory(("bash", "5.2")))
+    catalog.update_target(build.build_id, "ec2", inventory_digest=digest)
+    image = catalog.record_image(build.build_id, "ec2", image_id="ami-1", name="one")
+    assert (image.inventory_digest, image.verified_at) == (digest, None)
+    verified = catalog.image_verified("ec2", "ami-1")
+    assert verified.verified_at is not None
+    assert catalog.image_verified("ec2", "ami-1") == verified

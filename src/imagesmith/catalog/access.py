@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from datetime import datetime
 from functools import wraps
-from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from imagesmith.catalog.database import Database
-from imagesmith.catalog.schema import Build, Target
+from imagesmith.catalog.schema import Base, Build, Target
 from imagesmith.errors import BuildStateError
 
 if TYPE_CHECKING:
@@ -71,3 +72,11 @@ def the_target(session: Session, build_id: str, cloud: str, *, lock: bool = Fals
         the_build(session, build_id)
         raise BuildStateError(f"{build_id}: has no target on {cloud}; start a build that chooses this cloud")
     return row
+
+
+def insert_unless_there(
+    session: Session, table: type[Base], values: Mapping[str, Any] | Sequence[Mapping[str, Any]]
+) -> sqlite.Insert | postgresql.Insert:
+    """The statement that adds the row or rows; those whose key is taken stay as they are."""
+    insert = sqlite.insert if session.get_bind().dialect.name == "sqlite" else postgresql.insert
+    return insert(table).values(values).on_conflict_do_nothing()

@@ -7,12 +7,11 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import select
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
-from imagesmith.catalog.access import Access, reads, record, the_build, writes
+from imagesmith.catalog.access import Access, insert_unless_there, reads, record, the_build, writes
 from imagesmith.catalog.records import BuildRecord, BuildState, GeneratorVersionRecord, NewTarget
-from imagesmith.catalog.schema import Base, Build, GeneratorVersion, Target
+from imagesmith.catalog.schema import Build, GeneratorVersion, Target
 from imagesmith.core import TargetState
 from imagesmith.errors import BuildStateError
 
@@ -30,6 +29,10 @@ _FRESH_TARGET: Mapping[str, Any] = {
     "customized_instance_id": "",
     "host_key": "",
     "sealed_credential": "",
+    "inventory_digest": "",
+    "verify_instance_id": "",
+    "verify_address": "",
+    "verify_host_key": "",
     "error": "",
     "started_at": None,
     "ended_at": None,
@@ -59,7 +62,7 @@ class BuildStore(Access):
         """The build of this run: new, or unchanged the one that is there already."""
         now = self._now()
         known = {"name": generator, "version": version, "content": dict(content), "created_at": now}
-        session.execute(_insert_unless_there(session, GeneratorVersion, known))
+        session.execute(insert_unless_there(session, GeneratorVersion, known))
         build = {
             "build_id": build_id,
             "generator": generator,
@@ -73,7 +76,7 @@ class BuildStore(Access):
             "created_at": now,
             "deadline": deadline,
         }
-        if session.scalar(_insert_unless_there(session, Build, build).returning(Build.build_id)) is not None:
+        if session.scalar(insert_unless_there(session, Build, build).returning(Build.build_id)) is not None:
             session.add_all(Target(build_id=build_id, **vars(target)) for target in targets)
         return _build_of_run(session, build_id=build_id, dag_id=dag_id, run_id=run_id)
 
@@ -142,13 +145,6 @@ class BuildStore(Access):
             build.state, build.error = BuildState(state), error
             build.ended_at = self._now() if build.state.ended else None
         return record(BuildRecord, build)
-
-
-def _insert_unless_there(
-    session: Session, table: type[Base], values: Mapping[str, Any]
-) -> sqlite.Insert | postgresql.Insert:
-    insert = sqlite.insert if session.get_bind().dialect.name == "sqlite" else postgresql.insert
-    return insert(table).values(**values).on_conflict_do_nothing()
 
 
 def _build_of_run(session: Session, *, build_id: str, dag_id: str, run_id: str) -> BuildRecord:

@@ -31,6 +31,7 @@ class ImageStore(Access):
                 target.source_image_id,
             )
             row.state, row.created_at = ImageState.PENDING, self._now()
+            row.inventory_digest = target.inventory_digest
             session.add(row)
         elif row.build_id != build_id:
             raise BuildStateError(f"{build_id}: image {image_id} on {cloud} was saved by build {row.build_id}")
@@ -44,6 +45,15 @@ class ImageStore(Access):
             raise BuildStateError(f"{cloud}: no build recorded the image {image_id}; call record_image first")
         if row.deleted_at is None and row.state is not ImageState.AVAILABLE:
             row.state, row.available_at = ImageState.AVAILABLE, self._now()
+        return record(ImageRecord, row)
+
+    @writes
+    def image_verified(self, session: Session, cloud: str, image_id: str) -> ImageRecord:
+        """The image as one that was booted and held what the catalog says; the first time counts."""
+        row = session.get(SavedImage, (cloud, image_id), with_for_update=True)
+        if row is None:
+            raise BuildStateError(f"{cloud}: no build recorded the image {image_id}; call record_image first")
+        row.verified_at = row.verified_at or self._now()
         return record(ImageRecord, row)
 
     @writes

@@ -54,6 +54,10 @@ class TargetChanges(TypedDict, total=False):
     customized_instance_id: str
     host_key: str
     sealed_credential: str
+    inventory_digest: str
+    verify_instance_id: str
+    verify_address: str
+    verify_host_key: str
 
 
 @dataclass(frozen=True)
@@ -68,7 +72,11 @@ class GeneratorVersionRecord:
 
 @dataclass(frozen=True)
 class BuildRecord:
-    """One build; `attempt` counts from 1 and grows each time the same run is started again."""
+    """One build; `attempt` counts from 1 and grows each time the same run is started again.
+
+    `verdict` says whether its images are alike and `comparison` in what they differ; `provenance` is the signed
+    statement (a DSSE envelope, JSON). `sealed_secrets` are the secret parameters by name, until the build has ended.
+    """
 
     build_id: str
     generator: str
@@ -84,6 +92,10 @@ class BuildRecord:
     deadline: datetime
     ended_at: datetime | None
     error: str
+    verdict: str
+    comparison: Mapping[str, Any] | None
+    provenance: str
+    sealed_secrets: Mapping[str, Any] | None = field(repr=False)
 
 
 @dataclass(frozen=True)
@@ -92,7 +104,8 @@ class TargetRecord:
 
     `output_offset` counts the bytes of the script's output seen so far, `output_tail` holds the last 64 KiB.
     `host_key` is one line of OpenSSH. `sealed_credential` stands for a password that was asked, until the target has
-    ended. `customized_instance_id` is the instance whose scripts all ended well.
+    ended. `customized_instance_id` is the instance whose scripts all ended well, `inventory_digest` what it held then.
+    `verify_instance_id` is the instance that was launched from the saved image to see what is inside.
     """
 
     build_id: str
@@ -112,6 +125,10 @@ class TargetRecord:
     customized_instance_id: str
     host_key: str
     sealed_credential: str = field(repr=False)
+    inventory_digest: str
+    verify_instance_id: str
+    verify_address: str
+    verify_host_key: str
     error: str
     started_at: datetime | None
     ended_at: datetime | None
@@ -152,7 +169,7 @@ class ResourceRecord:
 
 @dataclass(frozen=True)
 class ImageRecord:
-    """An image a build saved, and where it came from."""
+    """An image a build saved, and where it came from; `inventory_digest` is its content's, "" where none was taken."""
 
     build_id: str
     cloud: str
@@ -166,3 +183,5 @@ class ImageRecord:
     created_at: datetime
     available_at: datetime | None
     deleted_at: datetime | None
+    inventory_digest: str
+    verified_at: datetime | None

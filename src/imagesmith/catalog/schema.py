@@ -154,6 +154,10 @@ class Build(Base):
     deadline: Mapped[datetime]
     ended_at: Mapped[datetime | None]
     error: Mapped[str] = mapped_column(default="")
+    verdict: Mapped[str] = mapped_column(default="", server_default="")
+    comparison: Mapped[dict[str, Any] | None]
+    provenance: Mapped[str] = mapped_column(default="", server_default="")
+    sealed_secrets: Mapped[dict[str, Any] | None]
 
 
 class Target(Base):
@@ -181,6 +185,10 @@ class Target(Base):
     started_at: Mapped[datetime | None]
     ended_at: Mapped[datetime | None]
     sealed_credential: Mapped[str] = mapped_column(default="", server_default="")
+    inventory_digest: Mapped[str] = mapped_column(default="", server_default="")
+    verify_instance_id: Mapped[str] = mapped_column(default="", server_default="")
+    verify_address: Mapped[str] = mapped_column(default="", server_default="")
+    verify_host_key: Mapped[str] = mapped_column(default="", server_default="")
 
 
 class Step(Base):
@@ -248,3 +256,39 @@ class SavedImage(Base):
     created_at: Mapped[datetime]
     available_at: Mapped[datetime | None]
     deleted_at: Mapped[datetime | None]
+    inventory_digest: Mapped[str] = mapped_column(default="", server_default="", index=True)
+    verified_at: Mapped[datetime | None]
+
+
+class StoredInventory(Base):
+    """What is inside an image, once per content."""
+
+    __tablename__ = "inventories"
+
+    digest: Mapped[str] = mapped_column(primary_key=True)
+    document: Mapped[dict[str, Any]]
+    created_at: Mapped[datetime]
+
+
+class StoredPackage(Base):
+    """One version of one package, once, however many images hold it."""
+
+    __tablename__ = "packages"
+    __table_args__ = (UniqueConstraint("name", "manager", "version", "architecture", "origin"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str]
+    manager: Mapped[str]
+    version: Mapped[str]
+    architecture: Mapped[str]
+    origin: Mapped[str]
+
+
+class InventoryPackage(Base):
+    """Which inventories hold which packages, for searches."""
+
+    __tablename__ = "inventory_packages"
+    __table_args__ = (Index(None, "package_id"),)
+
+    digest: Mapped[str] = mapped_column(ForeignKey("inventories.digest"), primary_key=True)
+    package_id: Mapped[int] = mapped_column(ForeignKey("packages.id"), primary_key=True)

@@ -18,6 +18,7 @@ from imagesmith.catalog import schema_version
 from imagesmith.catalog.builds import BuildStore
 from imagesmith.catalog.database import UPGRADE_CURE, Database
 from imagesmith.catalog.images import ImageStore
+from imagesmith.catalog.inventories import InventoryStore
 from imagesmith.catalog.resources import ResourceStore
 from imagesmith.catalog.targets import TargetStore
 from imagesmith.errors import SetupError, Transient
@@ -27,7 +28,7 @@ def _utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-class Catalog(BuildStore, TargetStore, ResourceStore, ImageStore):
+class Catalog(BuildStore, TargetStore, ResourceStore, ImageStore, InventoryStore):
     """A catalog by its URL (SQLite or PostgreSQL), safe to share between threads and across a fork.
 
     `clock` gives the times that are written.
