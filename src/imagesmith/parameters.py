@@ -99,7 +99,10 @@ def _choices_problems(kind: str, choices: list[Any]) -> Iterator[tuple[str, str,
 def name_problem(name: str, *, secret: bool = False) -> tuple[str, str] | None:
     """What is wrong with a parameter's name and its cure, or None."""
     if secret and name.startswith(PASSWORD_PREFIX):
-        return "is what the password of a cloud is called", f"choose another, e.g. {name[len(PASSWORD_PREFIX):]}_password"
+        return (
+            "is what the password of a cloud is called",
+            f"choose another, e.g. {name[len(PASSWORD_PREFIX) :]}_password",
+        )
     if not _NAME.fullmatch(name):
         return (
             "is no name for a variable of the script",

@@ -152,8 +152,8 @@ def freeze(
 ) -> Plan:
     """The plan of one build; raises DefinitionError naming what does not fit and the cure.
 
-    Parameters left out have their defaults; secret ones are refused, as a plan is stored. `chosen_clouds` None means all of the generator's; of these `skipped` are
-    left out, for the reasons given.
+    Parameters left out have their defaults; secret ones are refused, as a plan is stored. `chosen_clouds` None means
+    all of the generator's; of these `skipped` are left out, for the reasons given.
     """
     if created.tzinfo is None:
         raise ValueError("freeze: created has no time zone; pass datetime.now(UTC)")

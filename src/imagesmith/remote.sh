@@ -97,7 +97,8 @@ start() {
   if ! mkdir "$work/$1.once" 2>/dev/null && ! start_was_cut_off "$1"; then return; fi
   boot_id >"$work/$1.once/boot"
   env_file="$(memory_dir)/imagesmith-$build-$1-$$.env"
-  exec 4>"$env_file" 3<"$env_file"
+  exec 4>"$env_file"
+  exec 3<"$env_file"
   rm -f "$env_file"
   IFS= read -r environment
   echo "$environment" | base64 -d >&4

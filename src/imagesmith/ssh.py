@@ -129,11 +129,12 @@ class Remote:
     ) -> AsyncGenerator[bytes, None]:
         """Run the script detached, once however often this is called; its output from byte `offset` on until it ends.
 
-        `in_memory`: its environment must not touch the machine's disk, and where it can't be kept off it nothing starts.
+        `in_memory`: its environment must not touch the machine's disk; nothing starts where it can't be kept off that.
         Raises ConnectionLost, RemoteFailure if it could not be started, and ScriptVanished if output was read before
         (`offset`) and the machine knows nothing of the script now.
         """
-        command = self._command("run", name, "root" if as_root else "user", str(len(script)), str(offset), "memory" if in_memory else "any")
+        account, where = "root" if as_root else "user", "memory" if in_memory else "any"
+        command = self._command("run", name, account, str(len(script)), str(offset), where)
         data = b"\n".join(base64.b64encode(part) for part in (_assignments(environment), script))
         with _as_connection_lost(self._login):
             async with self._connection.create_process(command, encoding=None) as process:

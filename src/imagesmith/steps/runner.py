@@ -114,15 +114,21 @@ async def run_step(
         raise
     except ImagesmithError as error:
         message = Mask(secrets.values()).text(str(error))
-        await in_thread(catalog.end_step, build_id, cloud, step, error=message)
-        if not isinstance(error, Transient) and step is not Step.TERMINATE:
-            await in_thread(catalog.fail_target, build_id, cloud, message)
+        await in_thread(_record_failure, catalog, build_id, cloud, step, kind=type(error), message=message)
         if message != str(error):
             raise type(error)(message) from None  # what caused it would be shown with it
         raise
     await crash_points.areach(crash_points.RESULT)
     await in_thread(catalog.end_step, build_id, cloud, step)
     return result
+
+
+def _record_failure(
+    catalog: Catalog, build_id: str, cloud: str, step: Step, *, kind: type[ImagesmithError], message: str
+) -> None:
+    catalog.end_step(build_id, cloud, step, error=message)
+    if not issubclass(kind, Transient) and step is not Step.TERMINATE:
+        catalog.fail_target(build_id, cloud, message)
 
 
 def unsealed(deployment: Deployment, plan: Plan, cloud: str) -> Credential:

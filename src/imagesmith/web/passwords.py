@@ -166,7 +166,7 @@ class PasswordGate:
         return json.dumps({**document, "conf": conf}).encode()
 
     def _refuse_strangers(self, wanted: Wanted, document: dict[str, Any]) -> None:
-        """Raise Refusal for passwords and secret parameters that lie elsewhere than in `conf` itself, or are others'."""
+        """Raise Refusal for passwords and secret parameters that are others', or lie not in `conf` itself."""
         conf = document.get("conf")
         elsewhere = {**document, "conf": None} if isinstance(conf, dict) else document
         conf = conf if isinstance(conf, dict) else {}
