@@ -33,6 +33,7 @@ def rows_of(deployment) -> bytes:
 @pytest.mark.parametrize("patience", ["600", "0"])
 def test_the_script_has_it_and_nothing_keeps_it(deployment, monkeypatch, capfd, caplog, patience):
     monkeypatch.setenv("IMAGESMITH_WORKER_PATIENCE", patience)
+    caplog.set_level("INFO")
     deployment.generator(parameters=PARAMETERS, script=REVEAL)
     conf = sealed()
     run = deployment.run(conf=conf)
