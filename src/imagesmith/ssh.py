@@ -276,7 +276,7 @@ def _stdin(data: bytes | None) -> bytes:
     """
     script = resources.files("imagesmith").joinpath("remote.sh").read_bytes()
     encoded = base64.encodebytes(data or b"")
-    call = b"{\nkeep_here_documents_in_memory \"$@\"\nimagesmith_main \"$@\" <<'END_OF_DATA'\n"
+    call = b'{\nkeep_here_documents_in_memory "$@"\nimagesmith_main "$@" <<\'END_OF_DATA\'\n'
     return script + call + encoded + b"END_OF_DATA\n}\n"
 
 

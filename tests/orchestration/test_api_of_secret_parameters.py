@@ -1,4 +1,4 @@
-"""Airflow's own API server, in this process, with the gate before it: what it is told of secret parameters, and keeps."""
+"""Airflow's own API server in this process, with the gate before it: what it keeps of secret parameters."""
 
 from __future__ import annotations
 
