@@ -17,6 +17,7 @@ ImagesmithError
 ├── TimeLimitExceeded        the author of the generator: a step's or the build's limit
 ├── BuildStateError          whoever cleared or started tasks by hand
 ├── BuildFailed              whoever acts on the reasons in its message, one for each target
+├── ProofRefused             whoever was about to rely on a file: it does not prove what it should
 ├── SetupError               whoever runs this deployment: a secret, a database, a tool is missing
 │   └── ConnectionMissing
 └── Transient                nobody: the same call may succeed later
@@ -90,6 +91,10 @@ class TimeLimitExceeded(ImagesmithError):
 
 class BuildStateError(ImagesmithError):
     """The build's record does not allow this step now."""
+
+
+class ProofRefused(ImagesmithError):
+    """A signed statement that does not hold: changed, of another key, or not about what was asked."""
 
 
 class SetupError(ImagesmithError):

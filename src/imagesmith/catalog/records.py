@@ -76,6 +76,7 @@ class BuildRecord:
 
     `verdict` says whether its images are alike and `comparison` in what they differ; `provenance` is the signed
     statement (a DSSE envelope, JSON). `sealed_secrets` are the secret parameters by name, until the build has ended.
+    Images that were available at `announced_at` were made known to those who wait for them; None: none was yet.
     """
 
     build_id: str
@@ -96,6 +97,7 @@ class BuildRecord:
     comparison: Mapping[str, Any] | None
     provenance: str
     sealed_secrets: Mapping[str, Any] | None = field(repr=False)
+    announced_at: datetime | None
 
 
 @dataclass(frozen=True)
@@ -106,6 +108,7 @@ class TargetRecord:
     `host_key` is one line of OpenSSH. `sealed_credential` stands for a password that was asked, until the target has
     ended. `customized_instance_id` is the instance whose scripts all ended well, `inventory_digest` what it held then.
     `verify_instance_id` is the instance that was launched from the saved image to see what is inside.
+    `kept_image_id` is an earlier build's image, where a new one would have been the same and none was made.
     """
 
     build_id: str
@@ -129,6 +132,7 @@ class TargetRecord:
     verify_instance_id: str
     verify_address: str
     verify_host_key: str
+    kept_image_id: str
     error: str
     started_at: datetime | None
     ended_at: datetime | None

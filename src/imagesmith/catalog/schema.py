@@ -158,6 +158,7 @@ class Build(Base):
     comparison: Mapped[dict[str, Any] | None]
     provenance: Mapped[str] = mapped_column(default="", server_default="")
     sealed_secrets: Mapped[dict[str, Any] | None]
+    announced_at: Mapped[datetime | None]
 
 
 class Target(Base):
@@ -189,6 +190,7 @@ class Target(Base):
     verify_instance_id: Mapped[str] = mapped_column(default="", server_default="")
     verify_address: Mapped[str] = mapped_column(default="", server_default="")
     verify_host_key: Mapped[str] = mapped_column(default="", server_default="")
+    kept_image_id: Mapped[str] = mapped_column(default="", server_default="")
 
 
 class Step(Base):

@@ -9,6 +9,7 @@ from imagesmith.names import NAME_CURE, NAME_SHAPE
 
 MOST_BUILDS = 1_000
 _LONGEST_ID = 250  # as Airflow has them
+_LONGEST_IMAGE = 600  # a cloud and a key of an image store
 
 
 def name(word: str) -> str:
@@ -22,6 +23,13 @@ def build(word: str) -> str:
     """The word if it can be the id of a build or a run, or a generator's name."""
     if not word.strip() or not word.isprintable() or len(word) > _LONGEST_ID:
         raise argparse.ArgumentTypeError(f"{word!r:.80} is no id; copy one from `imagesmith status`")
+    return word
+
+
+def image(word: str) -> str:
+    """The word if it can be an image's id, CLOUD/ID or name."""
+    if not word.strip() or not word.isprintable() or len(word) > _LONGEST_IMAGE:
+        raise argparse.ArgumentTypeError(f"{word!r:.80} is no image; copy an id from `imagesmith images`")
     return word
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from imagesmith.catalog.records import ResourceRecord, TargetRecord
+from imagesmith.catalog.records import ImageRecord, ResourceRecord, TargetRecord
 from imagesmith.core import (
     TAG_CLOUD,
     AddressRequest,
@@ -27,6 +27,8 @@ from imagesmith.errors import (
 from imagesmith.keys import KeyPair
 from imagesmith.ssh import KeyRefused, Login, await_banner, connect
 from imagesmith.steps.context import TargetContext
+from imagesmith.steps.source_image import source_query
+from imagesmith.steps.unchanged import same_image, unchanged
 from imagesmith.waiting import in_thread
 
 INSTANCE_FIRST_LOOK_S = 0.5
@@ -46,6 +48,8 @@ async def launch_vm(context: TargetContext) -> dict[str, str]:
         return {"image_name": row.image_name}
     row = await _settle_source_image(context, row)
     if not row.instance_id:
+        if same := await in_thread(same_image, context.plan, row, context.catalog):
+            return await _keep(context, same)
         await _refuse_taken_name(context, row)
         row = await _launch(context, row)
     instance = await _running(context, row)
@@ -63,12 +67,19 @@ async def _settle_source_image(context: TargetContext, row: TargetRecord) -> Tar
     """The record with the source image's id: looked up once, then kept by every retry."""
     if row.source_image_id:
         return row
-    query = context.target.source_image.query()
+    query = await in_thread(source_query, context.target, context.catalog)
     found: SourceImage = await context.waits.call(
         f"{context.name}: look up source image {query}", context.cloud.find_source_image, query
     )
     context.emit(f"{context.name}: source image {found.id} ({found.name})")
     return await context.update(source_image_id=found.id, source_image_name=found.name)
+
+
+async def _keep(context: TargetContext, same: ImageRecord) -> dict[str, str]:
+    """The target ended with the image that is there."""
+    context.emit(unchanged(same))
+    await in_thread(context.catalog.keep_image, context.plan.build_id, context.name, same.image_id)
+    return {"image_id": same.image_id, "image_name": same.name, "unchanged_since": same.build_id}
 
 
 async def _refuse_taken_name(context: TargetContext, row: TargetRecord) -> None:
