@@ -28,11 +28,11 @@ class Chains:
             names = sorted(path.stem for path in self._folder.glob("*.yaml") if path.stem != generator)
             cure = did_you_mean(parent, names, things="there are") if names else "write that one first"
             return f"there is no generator {parent}", cure
-        if clouds and cloud not in clouds and parent != generator:
-            return f"{parent} builds no image on {cloud}", f"add {cloud} to {self._folder.name}/{parent}.yaml"
         if circle := self._way(parent, generator, seen=()):
             links = " from ".join((generator, *circle))
             return f"goes in a circle: {links}", "let one of them start from an image of the cloud's own"
+        if clouds and cloud not in clouds:
+            return f"{parent} builds no image on {cloud}", f"add {cloud} to {self._folder.name}/{parent}.yaml"
         return None
 
     def _way(self, start: str, goal: str, *, seen: tuple[str, ...]) -> tuple[str, ...]:

@@ -64,7 +64,7 @@ USAGE = [
     Row("cli-sandbox-reset-a-word", "everything", ["sandbox", "reset", "everything"], ("unrecognized arguments",)),
     Row("cli-demo-a-word", "ec2", ["demo", "ec2"], ("unrecognized arguments",)),
     Row("cli-sbom-of-a-format", "--format", ["sbom", "ami-1", "--format", "swid"], ("invalid choice", "cyclonedx")),
-    Row("cli-sbom-no-image", "argument image", ["sbom", " "], ("is no image", "copy an id from `imagesmith images`")),
+    Row("cli-sbom-no-image", "argument IMAGE", ["sbom", " "], ("is no image", "copy an id from `imagesmith images`")),
     Row("cli-build-not-utf-8", r"the argument '\udcff\udcfe'", ["build", RAW], NOT_TEXT),
     Row("cli-param-not-utf-8", r"the argument 'extra=\udcff\udcfe'", ["build", "dstat", "--param", f"extra={RAW}"], NOT_TEXT),
     Row("cli-validate-not-utf-8", r"the argument '\udcff\udcfe'", ["validate", RAW], NOT_TEXT),
