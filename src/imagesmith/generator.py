@@ -67,6 +67,11 @@ class Generator(BaseModel):
         sources = {cloud: entry.source_image.generator for cloud, entry in self.clouds.items()}
         return {cloud: parent for cloud, parent in sources.items() if parent}
 
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """The names of its secret parameters."""
+        return tuple(name for name, parameter in self.parameters.items() if parameter.secret)
+
     @cached_property
     def script_sha256(self) -> str:
         """Of the one script's text; of several, of their own hashes, a line each."""
@@ -226,15 +231,26 @@ def _mapping(value: object) -> dict[str, Any]:
 
 def _check_parameters(document: Document) -> None:
     for name, value in _mapping(document.value.get("parameters")).items():
-        problem = name_problem(name)
+        secret = _mapping(value).get("secret") is True
+        problem = name_problem(name, secret=secret)
         if problem:
             document.report(("parameters", name), *problem)
         for key, message, cure in own_problems(_mapping(value)):
             document.report(("parameters", name, key), message, cure)
-        starts = [key for key in ("schedule", "rebuild_when") if document.value.get(key)]
-        if starts and isinstance(value, dict) and value.get("default") is None:
-            message = f"has no default, and builds by {starts[0]} have nobody to ask"
-            document.report(("parameters", name), message, f"add `default:` or remove the {starts[0]}")
+        if isinstance(value, dict):
+            _check_unattended(document, name, value, secret=secret)
+
+
+def _check_unattended(document: Document, name: str, value: Mapping[str, Any], *, secret: bool) -> None:
+    """What a parameter must have where builds begin, or are left out, with nobody there to be asked."""
+    starts = [key for key in ("schedule", "rebuild_when") if document.value.get(key)]
+    if starts and (secret or value.get("default") is None):
+        what, cure = ("is secret", "") if secret else ("has no default", "add `default:` or ")
+        message = f"{what}, and builds by {starts[0]} have nobody to ask"
+        document.report(("parameters", name), message, f"{cure}remove the {starts[0]}")
+    if secret and document.value.get("skip_if_unchanged") is True:
+        message = f"cannot tell whether the secret parameter {name} is unchanged: its value is kept nowhere"
+        document.report(("skip_if_unchanged",), message, "remove it, or the secret parameter")
 
 
 def _check_clouds(

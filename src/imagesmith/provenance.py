@@ -148,6 +148,7 @@ def _asked(plan: Plan) -> dict[str, Any]:
         "generator": plan.generator,
         "version": plan.version,
         "parameters": dict(plan.parameters),
+        **({"secretParameters": list(plan.secrets)} if plan.secrets else {}),
         "clouds": {name: _asked_of_cloud(target) for name, target in plan.targets.items()},
     }
 

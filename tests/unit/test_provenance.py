@@ -23,7 +23,7 @@ from imagesmith.keys import deployment_id, signing_key
 from imagesmith.provenance import BUILD_TYPE, read_statement, statement
 from imagesmith.steps.publish import publish
 
-from .built import a_catalog, a_plan, a_project, an_inventory, begun, ended, saved
+from .built import GENERATOR, a_catalog, a_plan, a_project, an_inventory, begun, ended, saved
 
 SECRET = bytes(range(32))
 BASH = Package(manager="dpkg", name="bash", version="5.2", architecture="amd64")
@@ -105,6 +105,17 @@ def test_a_parent_of_ours_is_named_with_its_content(catalog: Catalog, include: P
     definition = opened(catalog.build("b2").provenance)["predicate"]["buildDefinition"]
     parent = definition["resolvedDependencies"][-1]
     assert (parent["annotations"]["imageId"], parent["digest"]) == ("image-here-b1", {"sha256": HERE.digest})
+
+
+def test_secret_parameters_are_named_and_nothing_else_is_told(catalog: Catalog, tmp_path: Path) -> None:
+    text = GENERATOR.replace("parameters:", "parameters:\n  token: {type: string, secret: true}")
+    plan = a_plan(a_project(tmp_path, dstat=text), "b1")
+    begun(catalog, plan)
+    saved(catalog, plan, "here", inventory=HERE)
+    publish("b1", catalog=catalog, secret=SECRET)
+    asked = opened(catalog.build("b1").provenance)["predicate"]["buildDefinition"]["externalParameters"]
+    assert asked["secretParameters"] == ["token"]
+    assert asked["parameters"] == {"extra": "", "count": 1}
 
 
 def test_a_retry_gives_the_same_and_a_later_end_another(catalog: Catalog, include: Path) -> None:

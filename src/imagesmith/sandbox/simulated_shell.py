@@ -6,6 +6,7 @@ answers these are). To add a verb, add it to VERBS. No script is run, but a scri
 
     # sandbox: take 5        seconds, instead of the sandbox's script_s
     # sandbox: print hello   a line of output, at once
+    # sandbox: reveal token  the value of a variable, likewise
     # sandbox: exit 3
 """
 
@@ -44,7 +45,7 @@ _ASSIGNMENT = re.compile(r"^\w+=")
 _RUNNERS = {"sudo", "sh", "bash", "/bin/sh", "/bin/bash", "env", "-E", "-S", "-x", "-e", "exec"}
 _DATA = re.compile(rb"<<'END_OF_DATA'\n(.*?)END_OF_DATA\n", re.DOTALL)
 _FORGOTTEN = re.compile(rb"^IMAGESMITH_PUBLIC_KEY=(.+)$", re.MULTILINE)
-_DIRECTIVE = re.compile(rb"^# sandbox: (take|print|exit) (.*)$", re.MULTILINE)
+_DIRECTIVE = re.compile(rb"^# sandbox: (take|print|reveal|exit) (.*)$", re.MULTILINE)
 
 
 def needs_input(command: str) -> bool:
@@ -104,7 +105,7 @@ async def _place(machine: SimulatedMachine, arguments: list[str], data: bytes) -
 
 
 async def _run(machine: SimulatedMachine, arguments: list[str], data: bytes) -> Answer:
-    build, name, _user, _size, offset = arguments
+    build, name, _user, _size, offset, *_ = arguments
     key = f"run {build} {name}"
     run: _Run | None = machine.memory.get(key)
     if run is None and int(offset):
@@ -112,7 +113,7 @@ async def _run(machine: SimulatedMachine, arguments: list[str], data: bytes) -> 
     if run is None:
         environment, script = (base64.b64decode(part) for part in data.split(b"\n", 1))
         last_act = b"IMAGESMITH_POWER_OFF=yes" in environment
-        run = _pretended(script, duration_s=0.0 if last_act else machine.timings.script_s)
+        run = _pretended(script, environment, duration_s=0.0 if last_act else machine.timings.script_s)
         machine.memory[key] = run
         if last_act:
             machine.press_power_button()
@@ -130,16 +131,24 @@ def _forget_key(machine: SimulatedMachine, environment: bytes, *, after_s: float
         asyncio.get_running_loop().call_later(after_s, machine.forget_key, public_key)
 
 
-def _pretended(script: bytes, *, duration_s: float) -> _Run:
+def _pretended(script: bytes, environment: bytes, *, duration_s: float) -> _Run:
     output, status = b"", 0
     for word, value in _DIRECTIVE.findall(script):
         if word == b"take":
             duration_s = float(value)
         elif word == b"exit":
             status = int(value)
+        elif word == b"reveal":
+            output += _variable(environment, value) + b"\n"
         else:
             output += value + b"\n"
     return _Run(time.monotonic() + duration_s, output, status)
+
+
+def _variable(environment: bytes, name: bytes) -> bytes:
+    """The value that a shell would read for the variable."""
+    words = shlex.split(environment.decode())
+    return next((word.partition("=")[2] for word in words if word.startswith(f"{name.decode()}=")), "").encode()
 
 
 async def _status(machine: SimulatedMachine, arguments: list[str], data: bytes) -> Answer:

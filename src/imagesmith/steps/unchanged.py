@@ -15,7 +15,7 @@ def same_image(plan: Plan, row: TargetRecord, catalog: Catalog) -> ImageRecord |
 
     Decided once the source image is known by its id, as only the cloud can tell which one a name stands for now.
     """
-    if not plan.skip_if_unchanged or not row.source_image_id:
+    if not plan.skip_if_unchanged or plan.secrets or not row.source_image_id:
         return None
     candidates = catalog.successful_images(
         plan.generator,
