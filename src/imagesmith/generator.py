@@ -16,6 +16,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from imagesmith import settings as deployment
+from imagesmith.allowances import Allowance, Consistency
 from imagesmith.cloud_settings import FILE_NAME, CloudSettings, read_clouds
 from imagesmith.content import Script, UploadFile, read_files, read_scripts
 from imagesmith.definition import CloudEntry, GeneratorFile, TimeLimits
@@ -45,14 +46,16 @@ class Generator(BaseModel):
     schedule: str | None
     time_limit_s: int
     time_limits: TimeLimits
+    consistency: Consistency = "report"
+    allow_differences: tuple[Allowance, ...] = ()
     clouds: dict[str, CloudEntry]
 
     @cached_property
     def version(self) -> str:
         """12 hex digits of all that shapes the images: the same content is the same version everywhere.
 
-        Name, scripts, files, parameters and the clouds' entries count. Schedule, descriptions, time limits,
-        names of files in `include` and the way the YAML is written change no image and are left out.
+        Name, scripts, files, parameters and the clouds' entries count. Schedule, descriptions, time limits, what may
+        differ, names of files in `include` and the way the YAML is written change no image and are left out.
         """
         canonical = json.dumps(self._content(), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
         return hashlib.sha256(canonical.encode()).hexdigest()[:12]
@@ -186,6 +189,8 @@ def _generator(
         schedule=parsed.schedule,
         time_limit_s=parsed.time_limit,
         time_limits=parsed.time_limits,
+        consistency=parsed.consistency,
+        allow_differences=tuple(parsed.allow_differences),
         clouds=parsed.clouds,
     )
 

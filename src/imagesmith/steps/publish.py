@@ -7,39 +7,54 @@ from dataclasses import dataclass
 
 from imagesmith.catalog.records import BuildState, ImageRecord, TargetRecord
 from imagesmith.catalog.store import Catalog
+from imagesmith.consistency import Comparison
 from imagesmith.core import ImageState, TargetState
 from imagesmith.errors import BuildFailed, BuildStateError
+from imagesmith.plan import Plan
+from imagesmith.steps.sameness import compared, objection, told
 from imagesmith.steps.terminate import CANCELLED
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a build ended: its targets, its images, and for a build that failed one line a reason."""
+    """How a build ended: its targets, its images, and for a build that failed one line a reason.
+
+    `comparison` is None where there were not two images to compare.
+    """
 
     state: BuildState
     targets: tuple[TargetRecord, ...]
     images: tuple[ImageRecord, ...]
     reasons: tuple[str, ...]
+    comparison: Comparison | None = None
 
 
 def publish(build_id: str, *, catalog: Catalog) -> Outcome:
-    """End the build: successful when every required target is, cancelled when nothing failed but one was cancelled."""
+    """End the build: successful when every required target is, cancelled when nothing failed but one was cancelled.
+
+    Where the generator requires images that are the same, a difference that nothing allows fails it as well.
+    """
     for target in catalog.targets(build_id):
         if not target.state.ended:
             catalog.fail_target(build_id, target.cloud, CANCELLED, state=TargetState.CANCELLED)
     targets = tuple(catalog.targets(build_id))
-    state = _verdict(targets)
+    images = tuple(image for image in catalog.images(build_id=build_id) if image.state is ImageState.AVAILABLE)
+    plan = Plan.model_validate(catalog.build(build_id).plan)
+    comparison = compared(plan, images, catalog=catalog)
+    state = _state(targets)
     reasons = tuple(
         f"{target.cloud}: {target.state}: {target.error.removeprefix(f'{target.cloud}: ')}"
         for target in targets
         if target.state is not TargetState.SUCCESSFUL
     )
+    if not_the_same := objection(plan, comparison):
+        state = BuildState.FAILED if state is BuildState.SUCCESSFUL else state
+        reasons = (*reasons, not_the_same)
     catalog.end_build(build_id, state, error="\n".join(reasons))
-    images = tuple(image for image in catalog.images(build_id=build_id) if image.state is ImageState.AVAILABLE)
-    return Outcome(state=state, targets=targets, images=images, reasons=reasons)
+    return Outcome(state=state, targets=targets, images=images, reasons=reasons, comparison=comparison)
 
 
-def _verdict(targets: tuple[TargetRecord, ...]) -> BuildState:
+def _state(targets: tuple[TargetRecord, ...]) -> BuildState:
     counted = [target for target in targets if target.required] or list(targets)
     states = {target.state for target in counted}
     if states == {TargetState.SUCCESSFUL}:
@@ -55,6 +70,8 @@ def publish_run(dag_id: str, run_id: str, *, catalog: Catalog, emit: Callable[[s
     outcome = publish(build.build_id, catalog=catalog)
     for image in outcome.images:
         emit(f"{image.cloud}: image {image.image_id} ({image.name}) from {image.source_image_id}")
+    for line in told(outcome.comparison):
+        emit(line)
     for reason in outcome.reasons:
         emit(reason)
     if outcome.state is not BuildState.SUCCESSFUL:
