@@ -75,7 +75,7 @@ RULES = (
         {
             Kind.PACKAGE: _AGENTS,
             Kind.ORIGIN: _AGENTS,
-            Kind.SERVICE: _AGENTS,
+            Kind.SERVICE: (*_AGENTS, "cloud-config*", "cloud-final*"),
             Kind.FILE: ("/etc/cloud/*", "/etc/amazon/*", "/etc/vmware-tools/*", "/etc/qemu/*"),
         },
     ),

@@ -30,7 +30,7 @@ _SIGNS: Mapping[str, Callable[[Any, Any], bool]] = {
     ">": operator.gt,
 }
 _QUESTION = re.compile(
-    r"(?:(?P<manager>[a-z]+):)?(?P<name>[A-Za-z0-9@][A-Za-z0-9@/._+-]*)\s*(?:(?P<sign><=|>=|<|=|>)\s*(?P<version>\S+))?"
+    r"(?:(?P<manager>[a-z]+):)?(?P<name>[A-Za-z0-9@][A-Za-z0-9@/._+-]*)\s*(?:(?P<sign><=|>=|<|=|>)\s*(?P<version>[^\s<>=]+))?"
 )
 LONGEST = 250
 

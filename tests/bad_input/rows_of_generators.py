@@ -203,6 +203,18 @@ PARAMETERS = [
     Row("choices-of-two-types", "x.yaml:7: parameters.n.choices", top("parameters: {n: {type: string, choices: [a, 5]}}"), ("5 is not text", QUOTES)),
     Row("choices-a-text", "x.yaml:7: parameters.n.choices", top("parameters: {n: {type: string, choices: a}}"), ("must be a list, not the text 'a'", "write [one, two]")),
     Row("default-not-among-the-choices", "x.yaml:7: parameters.n.default", top("parameters: {n: {type: string, choices: [a], default: b}}"), ("'b' is not one of the choices", "add it to the choices")),
+    Row("consistency-unknown", "x.yaml:7: consistency", top("consistency: strict"), ("'strict' is not known", "use 'report' or 'require'")),
+    Row("consistency-true", "x.yaml:7: consistency", top("consistency: true"), ("True is not known", "use 'report' or 'require'")),
+    Row("allow-a-mapping", "x.yaml:7: allow_differences", top('allow_differences: {package: "x"}'), ("must be a list, not a mapping", "write [one, two]")),
+    Row("allow-a-word", "x.yaml:8: allow_differences.0", top("allow_differences:\n  - linux-image"), ("must be a mapping, not the text 'linux-image'", "write indented `key: value` lines")),
+    Row("allow-without-reason", "x.yaml:8: allow_differences.0.reason", top("allow_differences:\n  - {package: x}"), ("is missing", "add `reason:`")),
+    Row("allow-reason-empty", "x.yaml:8: allow_differences.0.reason", top('allow_differences:\n  - {package: x, reason: ""}'), ("is empty", "give it a value")),
+    Row("allow-nothing-named", "x.yaml:8: allow_differences.0", top("allow_differences:\n  - {reason: why}"), ("names nothing", "name one of package, path, service, user, group, socket in each entry")),
+    Row("allow-two-kinds", "x.yaml:8: allow_differences.0", top("allow_differences:\n  - {package: x, user: y, reason: why}"), ("names package and user", "name one of package, path, service, user, group, socket in each entry")),
+    Row("allow-everything", "x.yaml:8: allow_differences.0.package", top('allow_differences:\n  - {package: "*", reason: why}'), ("'*' would allow everything", "name what may differ")),
+    Row("allow-a-relative-path", "x.yaml:8: allow_differences.0.path", top("allow_differences:\n  - {path: etc/motd, reason: why}"), ("'etc/motd' is no path", "write an absolute path")),
+    Row("allow-misspelt", "x.yaml:8: allow_differences.0.pakage", top("allow_differences:\n  - {pakage: x, reason: why}"), ("is no key here", "did you mean package?")),
+    Row("parameter-named-rebuild", "x.yaml:7: parameters.rebuild", top("parameters: {rebuild: {type: string}}"), RESERVED),
     Row("scheduled-without-a-default", "x.yaml:8: parameters.n", top('schedule: "@daily"\nparameters: {n: {type: string}}'), ("builds by schedule have nobody to ask", "add `default:` or remove the schedule")),
 ]  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""The catalog read back from the clouds: images, their builds, parents and digests, as the clouds' own tags tell them."""
+"""The catalog read back from the clouds: images, builds, parents and digests, as the clouds' own tags tell them."""
 
 from __future__ import annotations
 
