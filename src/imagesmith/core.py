@@ -312,6 +312,10 @@ class Cloud(ABC):
     def find_resources(self, build_id: str | None = None) -> list[Resource]:
         """Everything on this account with our tag, of one build or of all; instances already ended are left out."""
 
+    def find_images(self) -> list[Resource]:
+        """Every image of ours on this account with all its tags, for a catalog that has lost them."""
+        return [each for each in self.find_resources() if each.kind is ResourceKind.IMAGE]
+
     @abstractmethod
     def delete(self, resources: Iterable[Resource]) -> list[Resource]:
         """Ask for the end of each thing that can be ended now and return those that are not yet gone.

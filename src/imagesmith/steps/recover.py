@@ -18,7 +18,6 @@ from imagesmith.core import (
     Cloud,
     ImageState,
     Resource,
-    ResourceKind,
 )
 from imagesmith.errors import ConnectionMissing, ImagesmithError
 from imagesmith.keys import deployment_id
@@ -79,11 +78,7 @@ def _read_one(
 
 def _images(driver: Cloud) -> list[Resource]:
     """Images that can be launched and bear the tag of that cloud: two clouds of one account are told apart by it."""
-    tagged = [
-        each
-        for each in driver.find_resources()
-        if each.kind is ResourceKind.IMAGE and each.tags.get(TAG_CLOUD, driver.name) == driver.name
-    ]
+    tagged = [each for each in driver.find_images() if each.tags.get(TAG_CLOUD, driver.name) == driver.name]
     seen = driver.observe_images([each.id for each in tagged])
     return [each for each in tagged if seen[each.id].state is ImageState.AVAILABLE]
 
