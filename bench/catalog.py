@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import os
@@ -117,6 +118,8 @@ def _copied(value: object) -> str:
 def _fill(catalog: Catalog) -> None:
     connection = catalog._database.engine.raw_connection()
     try:
+        # Five million rows whose references are right by their making need no look at each.
+        connection.cursor().execute("SET session_replication_role = replica")
         _Filler(connection.driver_connection).run()
         connection.commit()
     finally:
@@ -161,7 +164,7 @@ class _Filler:
             if number % 250 == 249:
                 self._write()
 
-    def _all_packages(self) -> list[list[Package]]:
+    def _all_packages(self) -> list[list[str]]:
         pool = []
         for name in range(PACKAGES):
             versions = []
@@ -173,13 +176,13 @@ class _Filler:
                     architecture="amd64",
                     origin="Debian",
                 )
-                versions.append(one)
+                versions.append(json.dumps(one.model_dump(), sort_keys=True, separators=(",", ":")))
                 number = name * VERSIONS + version + 1
                 self._packages.add(number, one.name, one.manager, one.version, one.architecture, one.origin)
             pool.append(versions)
         return pool
 
-    def _build(self, number: int, pool: list[list[Package]]) -> None:
+    def _build(self, number: int, pool: list[list[str]]) -> None:
         created = NOON + timedelta(hours=number)
         build_id = f"{created:%Y%m%d-%H%M%S}-{number:06x}"
         generator, version = f"generator-{number % 50}", f"{number:012x}"
@@ -198,7 +201,7 @@ class _Filler:
         build_id: str,
         of: tuple[str, str],
         created: datetime,
-        pool: list[list[Package]],
+        pool: list[list[str]],
     ) -> None:
         newest = number * VERSIONS // (IMAGES // len(CLOUDS))
         chosen = [max(0, newest - self._random.randrange(4)) for _ in range(PACKAGES)]
@@ -206,11 +209,12 @@ class _Filler:
             os={"ID": "debian"},
             kernel="6.1.0-18-amd64",
             architecture="x86_64",
-            packages=tuple(versions[index] for versions, index in zip(pool, chosen, strict=True)),
             configuration={f"/etc/file-{each}": f"{self._random.getrandbits(256):064x}" for each in range(50)},
         )
-        digest, image_id = inside.digest, f"{cloud}-image-{number}"
-        self._inventories.add(digest, inside.model_dump(mode="json"), created)
+        packages = ",".join(versions[index] for versions, index in zip(pool, chosen, strict=True))
+        document = inside.canonical().decode().replace('"packages":[]', f'"packages":[{packages}]')
+        digest, image_id = hashlib.sha256(document.encode()).hexdigest(), f"{cloud}-image-{number}"
+        self._inventories.add(digest, document, created)
         for name, index in enumerate(chosen):
             self._links.add(digest, name * VERSIONS + index + 1)
         lately = self._lately[cloud]
