@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 from croniter import CroniterError, croniter
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
+from imagesmith.allowances import Allowance, Consistency
 from imagesmith.cloud_settings import Line
 from imagesmith.core import ImageQuery
 from imagesmith.documents import Section, mistake, one_line
@@ -186,4 +187,6 @@ class GeneratorFile(Section):
     skip_if_unchanged: bool = False
     time_limit: DurationS = DEFAULT_TIME_LIMIT_S
     time_limits: TimeLimits = TimeLimits()
+    consistency: Consistency = "report"
+    allow_differences: list[Allowance] = Field(default_factory=list)
     clouds: dict[str, CloudEntry]

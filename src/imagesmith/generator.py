@@ -16,6 +16,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict
 
 from imagesmith import settings as deployment
+from imagesmith.allowances import Allowance, Consistency
 from imagesmith.chains import Chains, parent_in
 from imagesmith.cloud_settings import FILE_NAME, CloudSettings, read_clouds
 from imagesmith.content import Script, UploadFile, read_files, read_scripts
@@ -48,6 +49,8 @@ class Generator(BaseModel):
     skip_if_unchanged: bool = False
     time_limit_s: int
     time_limits: TimeLimits
+    consistency: Consistency = "report"
+    allow_differences: tuple[Allowance, ...] = ()
     clouds: dict[str, CloudEntry]
 
     @cached_property
@@ -55,8 +58,8 @@ class Generator(BaseModel):
         """12 hex digits of all that shapes the images: the same content is the same version everywhere.
 
         Name, scripts, files, parameters and the clouds' entries count. What starts a build or leaves it out
-        (schedule, `rebuild_when`, `skip_if_unchanged`), descriptions, time limits, names of files in `include` and the
-        way the YAML is written change no image and are left out.
+        (schedule, `rebuild_when`, `skip_if_unchanged`), descriptions, time limits, what may differ, names of files in
+        `include` and the way the YAML is written change no image and are left out.
         """
         canonical = json.dumps(self._content(), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
         return hashlib.sha256(canonical.encode()).hexdigest()[:12]
@@ -209,6 +212,8 @@ def _generator(
         skip_if_unchanged=parsed.skip_if_unchanged,
         time_limit_s=parsed.time_limit,
         time_limits=parsed.time_limits,
+        consistency=parsed.consistency,
+        allow_differences=tuple(parsed.allow_differences),
         clouds=parsed.clouds,
     )
 

@@ -13,6 +13,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict
 
+from imagesmith.allowances import Allowance, Consistency
 from imagesmith.cloud_settings import CloudSettings
 from imagesmith.core import PASSWORD_PREFIX, ImageQuery
 from imagesmith.definition import DEFAULT_TIME_LIMITS_S, CloudEntry
@@ -27,6 +28,8 @@ ParamSpec = dict[str, Any]
 
 # The key of a run's conf that says which clouds to build on; no parameter may have this name.
 CLOUDS_PARAM = "clouds"
+# The key of a run's conf that names a build whose inputs are built again; no parameter may have this name either.
+REBUILD_PARAM = "rebuild"
 
 
 class _Frozen(BaseModel):
@@ -87,6 +90,8 @@ class PlannedTarget(PlannedCloud):
     ssh_username: str
     instance_type: str
     image_name: str
+    # What the name was made from, for builds from this plan again; "" in plans of before there were such.
+    image_name_template: str = ""
     public: bool
     tags: dict[str, str]
     required: bool
@@ -114,6 +119,10 @@ class Plan(_Frozen):
     skipped: dict[str, str] = {}
     # Whether a target is left out whose image would be the same as an earlier one.
     skip_if_unchanged: bool = False
+    consistency: Consistency = "report"
+    allow_differences: tuple[Allowance, ...] = ()
+    # The build whose inputs these are, where one was built again.
+    rebuild_of: str = ""
 
     def environment(self, cloud: str | None = None) -> dict[str, str]:
         """The script's own variables; with a cloud's name also IMAGESMITH_CLOUD."""
@@ -181,6 +190,8 @@ def freeze(
         targets={name: _target(generator, name, clouds=clouds, build_id=build_id, created=created) for name in names},
         skipped=dict(skipped or {}),
         skip_if_unchanged=generator.skip_if_unchanged,
+        consistency=generator.consistency,
+        allow_differences=generator.allow_differences,
     )
 
 
@@ -290,6 +301,7 @@ def _target(
         ssh_username=entry.ssh_username,
         instance_type=entry.instance_type,
         image_name=_image_name(generator, entry, build_id=build_id, created=created),
+        image_name_template=entry.image_name,
         public=entry.public,
         tags=entry.tags,
         required=entry.required,

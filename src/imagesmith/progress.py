@@ -199,6 +199,8 @@ def as_json(progress: BuildProgress, *, url: str) -> dict[str, Any]:
         "requested_how": build.requested_how,
         "created_at": _iso(build.created_at),
         "ended_at": _iso(build.ended_at),
+        "verdict": build.verdict,
+        "comparison": build.comparison,
         "targets": [_target_json(each) for each in progress.targets],
     }
 

@@ -120,6 +120,14 @@ class BuildStore(Access):
         """Keeps the signed statement about the build's images; that of a later end replaces it."""
         the_build(session, build_id, lock=True).provenance = envelope
 
+    @writes
+    def record_comparison(
+        self, session: Session, build_id: str, *, verdict: str, comparison: Mapping[str, Any] | None
+    ) -> None:
+        """What holding the build's images side by side came to; a later look replaces an earlier one."""
+        build = the_build(session, build_id, lock=True)
+        build.verdict, build.comparison = verdict, None if comparison is None else dict(comparison)
+
     @reads
     def build(self, session: Session, build_id: str) -> BuildRecord:
         """The build; raises BuildStateError where there is none of that id."""

@@ -244,6 +244,9 @@ class SavedImage(Base):
         ForeignKeyConstraint(["generator", "version"], ["generator_versions.name", "generator_versions.version"]),
         Index(None, "generator", "created_at"),
         Index(None, "build_id"),
+        Index(None, "cloud", "source_image_id"),
+        Index(None, "image_id"),
+        Index(None, "name"),
     )
 
     cloud: Mapped[str] = mapped_column(primary_key=True)

@@ -1,4 +1,4 @@
-"""IMAGE: an image's id, CLOUD/ID, or a name where it is unique."""
+"""IMAGE: an image's id, CLOUD/ID, or a name where it is unique, as the commands of history take it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from imagesmith.commands import words
-from imagesmith.errors import BuildStateError
+from imagesmith.errors import QuestionRefused
 
 if TYPE_CHECKING:
     from imagesmith.catalog.records import ImageRecord
@@ -21,12 +21,13 @@ def add_image(parser: argparse.ArgumentParser, name: str = "image") -> None:
 
 
 def the_image(catalog: Catalog, word: str) -> ImageRecord:
-    """The one image meant by the word; raises BuildStateError."""
-    found = [
-        image
-        for image in catalog.images(include_deleted=True)
-        if word in (image.image_id, f"{image.cloud}/{image.image_id}", image.name)
-    ]
-    if len(found) != 1:
-        raise BuildStateError(f"{word}: is {len(found)} images; see `imagesmith images --all`")
-    return found[0]
+    """The one image meant by the word, a living one before deleted ones; raises QuestionRefused."""
+    found = catalog.find_images(word)
+    living = [image for image in found if image.deleted_at is None]
+    fitting = living or found
+    if not fitting:
+        raise QuestionRefused(f"{word}: no image of that id or name was saved; see `imagesmith images --all`")
+    if len(fitting) > 1:
+        several = ", ".join(f"{image.cloud}/{image.image_id}" for image in fitting[:10])
+        raise QuestionRefused(f"{word}: is {len(fitting)} images; name one of {several}")
+    return fitting[0]

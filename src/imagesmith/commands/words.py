@@ -26,15 +26,15 @@ def build(word: str) -> str:
     return word
 
 
-def image(word: str) -> str:
-    """The word if it can be an image's id, CLOUD/ID or name."""
-    if not word.strip() or not word.isprintable() or len(word) > _LONGEST_IMAGE:
-        raise argparse.ArgumentTypeError(f"{word!r:.80} is no image; copy an id from `imagesmith images`")
-    return word
-
-
 def number_of_builds(word: str) -> int:
     """The number that the word is."""
     if not re.fullmatch(r"[0-9]{1,4}", word) or not 1 <= int(word) <= MOST_BUILDS:
         raise argparse.ArgumentTypeError(f"{word!r:.80} is no number of builds; write one from 1 to {MOST_BUILDS}")
     return int(word)
+
+
+def image(word: str) -> str:
+    """The word if it can be an image's id, CLOUD/ID or name."""
+    if not word.strip() or not word.isprintable() or len(word) > _LONGEST_IMAGE:
+        raise argparse.ArgumentTypeError(f"{word!r:.80} is no image; copy an id from `imagesmith images`")
+    return word

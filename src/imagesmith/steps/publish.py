@@ -7,24 +7,31 @@ from dataclasses import dataclass
 
 from imagesmith.catalog.records import BuildRecord, BuildState, ImageRecord, TargetRecord
 from imagesmith.catalog.store import Catalog
+from imagesmith.consistency import Comparison
 from imagesmith.core import ImageState, TargetState
 from imagesmith.errors import BuildFailed, BuildStateError
+from imagesmith.plan import Plan
 from imagesmith.steps.announcing import News, news_of
 from imagesmith.steps.proving import prove
 from imagesmith.steps.runner import Deployment
+from imagesmith.steps.sameness import compared, objection, told
 from imagesmith.steps.terminate import CANCELLED
 from imagesmith.steps.unchanged import unchanged
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a build ended: its targets, its new images, those it kept as they were, and a line for each that failed."""
+    """How a build ended: its targets, its new images, those it kept as they were, and a line for each that failed.
+
+    `comparison` is None where there were not two images to compare.
+    """
 
     build: BuildRecord
     targets: tuple[TargetRecord, ...]
     images: tuple[ImageRecord, ...]
     kept: tuple[ImageRecord, ...]
     reasons: tuple[str, ...]
+    comparison: Comparison | None = None
 
     @property
     def state(self) -> BuildState:
@@ -35,22 +42,29 @@ class Outcome:
 def publish(build_id: str, *, catalog: Catalog, secret: bytes) -> Outcome:
     """End the build: successful when every required target is, cancelled when nothing failed but one was cancelled.
 
-    What it made is stated and signed with the key of the deployment's `secret`.
+    Where the generator requires images that are the same, a difference that nothing allows fails it as well. What it
+    made is stated and signed with the key of the deployment's `secret`.
     """
     for target in catalog.targets(build_id):
         if not target.state.ended:
             catalog.fail_target(build_id, target.cloud, CANCELLED, state=TargetState.CANCELLED)
     targets = tuple(catalog.targets(build_id))
-    state = _verdict(targets)
+    images = tuple(image for image in catalog.images(build_id=build_id) if image.state is ImageState.AVAILABLE)
+    plan = Plan.model_validate(catalog.build(build_id).plan)
+    kept = kept_images(targets, catalog)
+    comparison = compared(plan, (*images, *kept), catalog=catalog)
+    state = _state(targets)
     reasons = tuple(
         f"{target.cloud}: {target.state}: {target.error.removeprefix(f'{target.cloud}: ')}"
         for target in targets
         if target.state is not TargetState.SUCCESSFUL
     )
+    if not_the_same := objection(plan, comparison):
+        state = BuildState.FAILED if state is BuildState.SUCCESSFUL else state
+        reasons = (*reasons, not_the_same)
     build = catalog.end_build(build_id, state, error="\n".join(reasons))
-    images = tuple(image for image in catalog.images(build_id=build_id) if image.state is ImageState.AVAILABLE)
     prove(build, images, catalog=catalog, secret=secret)
-    return Outcome(build=build, targets=targets, images=images, kept=kept_images(targets, catalog), reasons=reasons)
+    return Outcome(build=build, targets=targets, images=images, kept=kept, reasons=reasons, comparison=comparison)
 
 
 def kept_images(targets: Iterable[TargetRecord], catalog: Catalog) -> tuple[ImageRecord, ...]:
@@ -59,7 +73,7 @@ def kept_images(targets: Iterable[TargetRecord], catalog: Catalog) -> tuple[Imag
     return tuple(image for image in found if image is not None)
 
 
-def _verdict(targets: tuple[TargetRecord, ...]) -> BuildState:
+def _state(targets: tuple[TargetRecord, ...]) -> BuildState:
     counted = [target for target in targets if target.required] or list(targets)
     states = {target.state for target in counted}
     if states == {TargetState.SUCCESSFUL}:
@@ -88,6 +102,8 @@ def publish_run(
         emit(f"{image.cloud}: image {image.image_id} ({image.name}) from {image.source_image_id}")
     for image in outcome.kept:
         emit(unchanged(image))
+    for line in told(outcome.comparison):
+        emit(line)
     for reason in outcome.reasons:
         emit(reason)
     if outcome.state is not BuildState.SUCCESSFUL:

@@ -15,7 +15,7 @@ def same_image(plan: Plan, row: TargetRecord, catalog: Catalog) -> ImageRecord |
 
     Decided once the source image is known by its id, as only the cloud can tell which one a name stands for now.
     """
-    if not plan.skip_if_unchanged or plan.secrets or not row.source_image_id:
+    if not plan.skip_if_unchanged or plan.rebuild_of or plan.secrets or not row.source_image_id:
         return None
     candidates = catalog.successful_images(
         plan.generator,
@@ -38,8 +38,7 @@ def unchanged(image: ImageRecord) -> str:
 def _asked_alike(plan: Plan, catalog: Catalog, image: ImageRecord) -> bool:
     """The version speaks for the generator's files; what it does not cover is the run's and the cloud's own."""
     earlier = Plan.model_validate(catalog.build(image.build_id).plan)
+    if not earlier.scripts:
+        return False  # read back from the cloud's tags, which do not tell the parameters
     before, now = earlier.targets[image.cloud], plan.targets[image.cloud]
-    return earlier.parameters == plan.parameters and (before.cloud_type, before.settings) == (
-        now.cloud_type,
-        now.settings,
-    )
+    return (earlier.parameters, before.cloud_type, before.settings) == (plan.parameters, now.cloud_type, now.settings)
