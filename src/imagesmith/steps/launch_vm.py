@@ -45,7 +45,8 @@ async def launch_vm(context: TargetContext) -> dict[str, str]:
     """Launch the target's instance, or adopt it, and wait for its SSH; the instance's id and address."""
     row = await in_thread(context.catalog.advance_target, context.plan.build_id, context.name, TargetState.LAUNCHING)
     if row.state is TargetState.SUCCESSFUL:
-        return {"image_name": row.image_name}
+        kept = await in_thread(context.catalog.image, context.name, row.kept_image_id)
+        return _kept(kept) if kept else {"image_name": row.image_name}
     row = await _settle_source_image(context, row)
     if not row.instance_id:
         if same := await in_thread(same_image, context.plan, row, context.catalog):
@@ -79,7 +80,11 @@ async def _keep(context: TargetContext, same: ImageRecord) -> dict[str, str]:
     """The target ended with the image that is there."""
     context.emit(unchanged(same))
     await in_thread(context.catalog.keep_image, context.plan.build_id, context.name, same.image_id)
-    return {"image_id": same.image_id, "image_name": same.name, "unchanged_since": same.build_id}
+    return _kept(same)
+
+
+def _kept(image: ImageRecord) -> dict[str, str]:
+    return {"image_id": image.image_id, "image_name": image.name, "unchanged_since": image.build_id}
 
 
 async def _refuse_taken_name(context: TargetContext, row: TargetRecord) -> None:
