@@ -125,6 +125,8 @@ TAG_GENERATOR = "imagesmith:generator"
 TAG_VERSION = "imagesmith:version"
 TAG_SCRIPT = "imagesmith:script-sha256"
 TAG_SOURCE = "imagesmith:source-image"
+# What is inside an image: its inventory's digest.
+TAG_DIGEST = "imagesmith:digest"
 # Which deployment made it: two that share an account never touch each other's.
 TAG_DEPLOYMENT = "imagesmith:deployment"
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import urllib.request
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -232,8 +233,8 @@ def deployment(
         monkeypatch.setenv(variable, value)
     (tmp_path / "include" / "generators").mkdir(parents=True)
     (tmp_path / "include" / "scripts").mkdir()
-    clean_up = PROJECT / "include" / "scripts" / "clean-up.sh"
-    (tmp_path / "include" / "scripts" / clean_up.name).write_bytes(clean_up.read_bytes())
+    for name in ("clean-up.sh", "inventory.sh", "remains.sh"):
+        shutil.copy(PROJECT / "include" / "scripts" / name, tmp_path / "include" / "scripts")
     catalog = Catalog(url)
     catalog.upgrade()
     this_deployment.cache_clear()

@@ -49,6 +49,18 @@ BUILD = f"20260101-000000-{os.getpid():06x}"  # of its own: tests side by side s
 CLOUD = "memory1"
 SCRIPT = '#!/bin/sh\necho run >>"$HOME/runs"\necho "from $IMAGESMITH_CLOUD"\necho bye\n'
 CLEAN_UP = '#!/bin/sh\nset -eu\nrm -rf "$IMAGESMITH_WORK"\ntouch "$HOME/off"\n'
+# What the machine's home shows of itself, in the words of include/scripts/inventory.sh.
+INVENTORY = """\
+echo "== imagesmith inventory 1"
+for part in files architecture kernels passwords dpkg rpm apk pacman pip npm gem services setuid configuration end; do
+  echo "== $part"
+  case $part in
+    files) echo "/etc/machine-id:$(cat "$HOME/machine-id" 2>/dev/null)" ;;
+    architecture) echo x86_64 ;;
+    dpkg) cat "$HOME/packages" 2>/dev/null ;;
+  esac
+done
+"""
 SUDO = '#!/bin/sh\n[ "$1" = -n ] && shift\nexec "$@"\n'
 
 
@@ -310,6 +322,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     scripts = tmp_path / "include" / "scripts"
     scripts.mkdir(parents=True)
     (scripts / "clean-up.sh").write_text(CLEAN_UP)
+    (scripts / "inventory.sh").write_text(INVENTORY)
     monkeypatch.setenv("IMAGESMITH_INCLUDE", str(tmp_path / "include"))
     one = World(tmp_path)
     yield one

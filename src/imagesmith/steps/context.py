@@ -14,6 +14,7 @@ from imagesmith.core import (
     TAG_BUILD,
     TAG_CLOUD,
     TAG_DEPLOYMENT,
+    TAG_DIGEST,
     TAG_GENERATOR,
     TAG_SCRIPT,
     TAG_SOURCE,
@@ -124,4 +125,5 @@ class TargetContext:
             TAG_SCRIPT: self.plan.script_sha256,
             TAG_SOURCE: row.source_image_id or "",
             TAG_DEPLOYMENT: keys.deployment_id(self.secret),
+            **({TAG_DIGEST: row.inventory_digest} if row.inventory_digest else {}),
         }

@@ -26,6 +26,7 @@ from imagesmith.errors import (
 from imagesmith.plan import PlannedScript
 from imagesmith.ssh import Remote, RunState, ScriptVanished, connect, is_shut_out
 from imagesmith.steps.context import TargetContext
+from imagesmith.steps.inspection import take_inventory
 from imagesmith.steps.output import OutputLines
 from imagesmith.waiting import StillWaiting, in_thread
 
@@ -78,6 +79,8 @@ async def _work(context: TargetContext, remote: Remote) -> None:
             await _place_files(context, remote)
         for index in range(row.script_index, len(context.plan.scripts)):
             await _run_script(context, remote, index)
+        if not row.inventory_digest:
+            await _record_inventory(context, remote)
     await _clean_up(context, remote)
 
 
@@ -210,6 +213,14 @@ def _judge(context: TargetContext, script: PlannedScript, state: RunState, tail:
     raise ScriptError(
         f"{context.name}: {script.name} {how}; the last it printed:\n{tail[-2000:].strip() or '(nothing)'}"
     )
+
+
+async def _record_inventory(context: TargetContext, remote: Remote) -> None:
+    """What the scripts have made of the machine, told before the clean-up, after which nobody gets in."""
+    reading = await take_inventory(context, remote)
+    digest = await in_thread(context.catalog.record_inventory, reading.inventory)
+    await context.update(inventory_digest=digest, identity="\n".join(reading.identity))
+    context.emit(f"{context.name}: inventory {digest[:12]}: {len(reading.inventory.packages)} packages")
 
 
 async def _clean_up(context: TargetContext, remote: Remote) -> None:
