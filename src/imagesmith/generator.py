@@ -57,6 +57,11 @@ class Generator(BaseModel):
         canonical = json.dumps(self._content(), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
         return hashlib.sha256(canonical.encode()).hexdigest()[:12]
 
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """The names of its secret parameters."""
+        return tuple(name for name, parameter in self.parameters.items() if parameter.secret)
+
     @cached_property
     def script_sha256(self) -> str:
         """Of the one script's text; of several, of their own hashes, a line each."""
@@ -208,14 +213,16 @@ def _mapping(value: object) -> dict[str, Any]:
 
 def _check_parameters(document: Document) -> None:
     for name, value in _mapping(document.value.get("parameters")).items():
-        problem = name_problem(name)
+        secret = _mapping(value).get("secret") is True
+        problem = name_problem(name, secret=secret)
         if problem:
             document.report(("parameters", name), *problem)
         for key, message, cure in own_problems(_mapping(value)):
             document.report(("parameters", name, key), message, cure)
-        if document.value.get("schedule") and isinstance(value, dict) and value.get("default") is None:
-            message = "has no default, and builds by schedule have nobody to ask"
-            document.report(("parameters", name), message, "add `default:` or remove the schedule")
+        if document.value.get("schedule") and isinstance(value, dict) and (secret or value.get("default") is None):
+            what, cure = ("is secret", "") if secret else ("has no default", "add `default:` or ")
+            message = f"{what}, and builds by schedule have nobody to ask"
+            document.report(("parameters", name), message, f"{cure}remove the schedule")
 
 
 def _check_clouds(

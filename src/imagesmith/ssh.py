@@ -120,14 +120,23 @@ class Remote:
         await self._call("sync")
 
     async def run(
-        self, name: str, script: bytes, *, environment: dict[str, str], as_root: bool = False, offset: int = 0
+        self,
+        name: str,
+        script: bytes,
+        *,
+        environment: dict[str, str],
+        as_root: bool = False,
+        offset: int = 0,
+        in_memory: bool = False,
     ) -> AsyncGenerator[bytes, None]:
         """Run the script detached, once however often this is called; its output from byte `offset` on until it ends.
 
+        `in_memory`: its environment must not touch the machine's disk; nothing starts where it can't be kept off that.
         Raises ConnectionLost, RemoteFailure if it could not be started, and ScriptVanished if output was read before
         (`offset`) and the machine knows nothing of the script now.
         """
-        command = self._command("run", name, "root" if as_root else "user", str(len(script)), str(offset))
+        account, where = "root" if as_root else "user", "memory" if in_memory else "any"
+        command = self._command("run", name, account, str(len(script)), str(offset), where)
         data = b"\n".join(base64.b64encode(part) for part in (_assignments(environment), script))
         with _as_connection_lost(self._login):
             async with self._connection.create_process(command, encoding=None) as process:
@@ -286,10 +295,14 @@ def _as_connection_lost(login: Login) -> Iterator[None]:
 
 
 def _stdin(data: bytes | None) -> bytes:
-    """`remote.sh`, and the braces that keep a text cut short from running, with the data in a here-document."""
+    """`remote.sh`, and the braces that keep a text cut short from running, with the data in a here-document.
+
+    A shell may write a here-document to a file, which it deletes; bash does. That file, too, has to be in memory.
+    """
     script = resources.files("imagesmith").joinpath("remote.sh").read_bytes()
     encoded = base64.encodebytes(data or b"")
-    return script + b"{\nimagesmith_main \"$@\" <<'END_OF_DATA'\n" + encoded + b"END_OF_DATA\n}\n"
+    call = b'{\nkeep_here_documents_in_memory "$@"\nimagesmith_main "$@" <<\'END_OF_DATA\'\n'
+    return script + call + encoded + b"END_OF_DATA\n}\n"
 
 
 def _assignments(environment: dict[str, str]) -> bytes:

@@ -6,6 +6,7 @@ answers these are). To add a verb, add it to VERBS. No script is run, but a scri
 
     # sandbox: take 5        seconds, instead of the sandbox's script_s
     # sandbox: print hello   a line of output, at once
+    # sandbox: reveal token  the value of a variable, likewise
     # sandbox: exit 3
     # sandbox: install htop 3.2.2-2        a package that an inventory lists from now on
     # sandbox: write /root/notes of $NAME  a file, with the script's own variables put in
@@ -55,7 +56,7 @@ _ASSIGNMENT = re.compile(r"^\w+=")
 _RUNNERS = {"sudo", "sh", "bash", "/bin/sh", "/bin/bash", "env", "-E", "-S", "-x", "-e", "exec"}
 _DATA = re.compile(rb"<<'END_OF_DATA'\n(.*?)END_OF_DATA\n", re.DOTALL)
 _FORGOTTEN = re.compile(rb"^IMAGESMITH_PUBLIC_KEY=(.+)$", re.MULTILINE)
-_DIRECTIVE = re.compile(r"^# sandbox: (?:on (\S+) )?(take|print|exit|install|write|drift) (.*)$", re.MULTILINE)
+_DIRECTIVE = re.compile(r"^# sandbox: (?:on (\S+) )?(take|print|reveal|exit|install|write|drift) (.*)$", re.MULTILINE)
 
 
 def needs_input(command: str) -> bool:
@@ -115,7 +116,7 @@ async def _place(machine: SimulatedMachine, arguments: list[str], data: bytes) -
 
 
 async def _run(machine: SimulatedMachine, arguments: list[str], data: bytes) -> Answer:
-    build, name, _user, _size, offset = arguments
+    build, name, _user, _size, offset, *_ = arguments
     key = f"run {build} {name}"
     run: _Run | None = machine.memory.get(key)
     if run is None and int(offset):
@@ -152,7 +153,10 @@ def _directives(script: str, variables: Mapping[str, str]) -> Iterator[tuple[str
     """What a script says to pretend on the cloud at hand: word and value."""
     for cloud, word, value in _DIRECTIVE.findall(script):
         if cloud in ("", variables.get("IMAGESMITH_CLOUD")):
-            yield word, string.Template(value).safe_substitute(variables) if word == "write" else value
+            if word == "reveal":
+                yield "print", variables.get(value, "")
+            else:
+                yield word, string.Template(value).safe_substitute(variables) if word == "write" else value
 
 
 def _pretended(words: list[tuple[str, str]], *, duration_s: float) -> _Run:

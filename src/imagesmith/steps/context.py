@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import Any
 
 from imagesmith import keys
@@ -25,6 +26,7 @@ from imagesmith.core import (
     ResourceKind,
 )
 from imagesmith.errors import BuildStateError
+from imagesmith.masking import Mask
 from imagesmith.plan import Plan, PlannedTarget
 from imagesmith.ssh import Login
 from imagesmith.waiting import SharedLooks, Waits, in_thread
@@ -46,11 +48,22 @@ class TargetContext:
     waits: Waits
     secret: bytes
     emit: Callable[[str], None]
+    # The values of the secret parameters, in the clear: for the scripts, and never for what is stored or shown.
+    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @property
     def name(self) -> str:
         """The cloud's name."""
         return self.target.cloud
+
+    @cached_property
+    def mask(self) -> Mask:
+        """What hides the values of the secret parameters in a script's output."""
+        return Mask(self.secrets.values())
+
+    def environment(self) -> dict[str, str]:
+        """The variables of the generator's scripts here, the secret ones among them."""
+        return {**self.secrets, **self.plan.environment(self.name)}
 
     async def row(self) -> TargetRecord:
         """The target's record as it is now."""

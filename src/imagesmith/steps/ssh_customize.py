@@ -23,6 +23,7 @@ from imagesmith.errors import (
     ScriptError,
     TimeLimitExceeded,
 )
+from imagesmith.masking import MaskedStream
 from imagesmith.plan import PlannedScript
 from imagesmith.ssh import Remote, RunState, ScriptVanished, connect, is_shut_out
 from imagesmith.steps.context import TargetContext
@@ -123,7 +124,7 @@ async def _follow(context: TargetContext, remote: Remote, file_name: str, script
     row = await context.row()
     if row.output_offset == 0:
         context.emit(f"{context.name}: {script.name} starts")
-    lines = OutputLines(context.emit, offset=row.output_offset, tail=row.output_tail)
+    lines = OutputLines(context.emit, offset=row.output_offset, tail=row.output_tail, mask=context.mask)
     try:
         return await _follow_to_end(context, remote, file_name, script, lines=lines)
     except ScriptVanished as error:
@@ -167,8 +168,13 @@ async def _stream(
     """
     what = f"{context.name}: run {script.name}"
     saved_at = asyncio.get_running_loop().time()
+    lines.begin()
     output = remote.run(
-        file_name, script.text.encode(), environment=context.plan.environment(context.name), offset=lines.offset
+        file_name,
+        script.text.encode(),
+        environment=context.environment(),
+        offset=lines.offset,
+        in_memory=bool(context.secrets),
     )
     try:
         async with contextlib.aclosing(output) as stream:
@@ -238,10 +244,11 @@ async def _clean_up(context: TargetContext, remote: Remote) -> None:
 
 
 async def _stay_with_clean_up(context: TargetContext, remote: Remote, output: AsyncGenerator[bytes, None]) -> None:
-    said = b""
+    said, shown = b"", MaskedStream(context.mask)
     async with contextlib.aclosing(output) as stream:
         while (chunk := await _next_chunk(context, stream, f"{context.name}: clean up")) is not None:
-            said = (said + chunk)[-4_000:]
+            said = (said + b"".join(piece.text for piece in shown.feed(chunk)))[-4_000:]
+    said += b"".join(piece.text for piece in shown.flush())
     while True:
         state = await remote.status(CLEAN_UP)
         if state.state == "done" and state.rc:
