@@ -5,12 +5,31 @@ from __future__ import annotations
 import asyncio
 
 from imagesmith import settings
+from imagesmith.errors import DefinitionError
 from imagesmith.inventory_text import Reading, read_inventory
 from imagesmith.ssh import Remote
 from imagesmith.steps.context import TargetContext
 from imagesmith.waiting import StillWaiting
 
 INVENTORY = "inventory.sh"
+CLOUD_INIT_LOOK_S = 2.0
+
+
+async def machine_is_ready(context: TargetContext, remote: Remote) -> None:
+    """Wait for the end of cloud-init, and see that we can become root there; raises DefinitionError."""
+    what = f"{context.name}: wait for the end of cloud-init"
+    while (seen := await remote.look())["cloud_init"] == "running":
+        await context.waits.pause(CLOUD_INIT_LOOK_S, what)
+    if seen["cloud_init"] == "error":
+        context.emit(
+            f"{context.name}: WARNING: cloud-init ended with an error; see `cloud-init status --long` in the image"
+        )
+    if seen["root"] != "yes":
+        raise DefinitionError(
+            f"{context.name}: {context.target.ssh_username} can't become root without a password, which "
+            f"looking and cleaning up need; set ssh_username in include/generators/{context.plan.generator}.yaml to "
+            "root or a sudoer"
+        )
 
 
 async def take_inventory(context: TargetContext, remote: Remote) -> Reading:
