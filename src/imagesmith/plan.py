@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any
@@ -16,13 +15,14 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict
 
 from imagesmith.allowances import Allowance, Consistency
 from imagesmith.cloud_settings import CloudSettings
-from imagesmith.core import PASSWORD_PREFIX, SEALED_PREFIX, ImageQuery
+from imagesmith.content import Script
+from imagesmith.core import PASSWORD_PREFIX, ImageQuery
 from imagesmith.definition import DEFAULT_TIME_LIMITS_S, CloudEntry
 from imagesmith.errors import DefinitionError
 from imagesmith.findings import did_you_mean
 from imagesmith.generator import Generator
 from imagesmith.image_names import render
-from imagesmith.parameters import NOUNS, Value, accept, as_variable, from_text, json_schema
+from imagesmith.parameters import NOUNS, SEALED_ONLY, Value, accept, as_variable, from_text, json_schema
 
 # Flat arguments of an Airflow `Param`: default, description, and a JSON schema's own keys.
 ParamSpec = dict[str, Any]
@@ -94,6 +94,8 @@ class PlannedTarget(PlannedCloud):
     required: bool
     disk_gib: int | None
     time_limits_s: dict[str, int]
+    # Whether the saved image is booted before it counts; plans of before know of no such step.
+    verify: bool = False
 
 
 class Plan(_Frozen):
@@ -105,8 +107,11 @@ class Plan(_Frozen):
     description: str
     script_sha256: str
     scripts: tuple[PlannedScript, ...]
+    tests: tuple[PlannedScript, ...] = ()
     files: tuple[PlannedFile, ...]
     parameters: dict[str, Value]
+    # The names of secret parameters; nothing here is made from their values.
+    secrets: tuple[str, ...] = ()
     created: Annotated[AwareDatetime, AfterValidator(lambda moment: moment.astimezone(UTC))]
     time_limit_s: int
     targets: dict[str, PlannedTarget]
@@ -160,8 +165,8 @@ def freeze(
 ) -> Plan:
     """The plan of one build; raises DefinitionError naming what does not fit and the cure.
 
-    Parameters left out have their defaults. `chosen_clouds` None means all of the generator's; of these `skipped` are
-    left out, for the reasons given.
+    Parameters left out have their defaults; secret ones are refused, as a plan is stored. `chosen_clouds` None means
+    all of the generator's; of these `skipped` are left out, for the reasons given.
     """
     if created.tzinfo is None:
         raise ValueError("freeze: created has no time zone; pass datetime.now(UTC)")
@@ -174,9 +179,11 @@ def freeze(
         version=generator.version,
         description=generator.description,
         script_sha256=generator.script_sha256,
-        scripts=_planned_scripts(generator),
+        scripts=_planned_scripts(generator.scripts),
+        tests=_planned_scripts(generator.tests),
         files=_planned_files(generator),
         parameters=_accepted(generator, parameters or {}),
+        secrets=generator.secrets,
         created=created,
         time_limit_s=generator.time_limit_s,
         targets={name: _target(generator, name, clouds=clouds, build_id=build_id, created=created) for name in names},
@@ -205,18 +212,14 @@ def params_schema(generator: Generator, clouds: Mapping[str, CloudSettings]) -> 
             specs[PASSWORD_PREFIX + name] = {
                 "title": f"Password for {name}",
                 "description": f"Asked at every build on {name} and stored nowhere.",
-                "type": ["null", "string"],
-                "format": "password",
-                # A password itself never fits: were it not exchanged before Airflow reads it, no run would be made.
-                "pattern": f"^{re.escape(SEALED_PREFIX)}",
-                "default": None,
+                **SEALED_ONLY,
             }
     return specs
 
 
 def parameters_from_text(generator: Generator, given: Mapping[str, str]) -> dict[str, Value]:
     """Typed values of what somebody wrote on a command line; raises DefinitionError naming the parameter."""
-    _refuse_unknown(generator, given)
+    _refuse_strangers(generator, given)
     return {name: from_text(name, generator.parameters[name], text) for name, text in given.items()}
 
 
@@ -235,27 +238,32 @@ def _chosen(generator: Generator, chosen: Sequence[str] | None) -> list[str]:
     return [name for name in generator.clouds if name in chosen]
 
 
-def _refuse_unknown(generator: Generator, given: Mapping[str, object]) -> None:
+def _refuse_strangers(generator: Generator, given: Mapping[str, object]) -> None:
     for name in given:
+        if name in generator.secrets:
+            raise DefinitionError(
+                f"{generator.name}: parameter {name} is secret, so its value is not taken here; leave it out: it is "
+                "asked when a build starts"
+            )
         if name not in generator.parameters:
             cure = did_you_mean(name, list(generator.parameters), things="its parameters are")
             raise DefinitionError(f"{generator.name}: there is no parameter {name}; {cure}")
 
 
 def _accepted(generator: Generator, given: Mapping[str, object]) -> dict[str, Value]:
-    _refuse_unknown(generator, given)
+    _refuse_strangers(generator, given)
     accepted: dict[str, Value] = {}
     for name, parameter in generator.parameters.items():
+        if parameter.secret:
+            continue
         if name not in given and parameter.default is None:
             raise DefinitionError(f"{generator.name}: parameter {name} has no value; give {NOUNS[parameter.type]}")
         accepted[name] = accept(name, parameter, given.get(name, parameter.default))
     return accepted
 
 
-def _planned_scripts(generator: Generator) -> tuple[PlannedScript, ...]:
-    return tuple(
-        PlannedScript(name=script.name, text=script.text, sha256=script.sha256) for script in generator.scripts
-    )
+def _planned_scripts(scripts: Sequence[Script]) -> tuple[PlannedScript, ...]:
+    return tuple(PlannedScript(name=script.name, text=script.text, sha256=script.sha256) for script in scripts)
 
 
 def _planned_files(generator: Generator) -> tuple[PlannedFile, ...]:
@@ -295,6 +303,7 @@ def _target(
         required=entry.required,
         disk_gib=entry.disk_gib,
         time_limits_s=time_limits_s(generator, name),
+        verify=generator.verifies(name),
     )
 
 

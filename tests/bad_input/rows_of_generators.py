@@ -215,6 +215,15 @@ PARAMETERS = [
     Row("allow-a-relative-path", "x.yaml:8: allow_differences.0.path", top("allow_differences:\n  - {path: etc/motd, reason: why}"), ("'etc/motd' is no path", "write an absolute path")),
     Row("allow-misspelt", "x.yaml:8: allow_differences.0.pakage", top("allow_differences:\n  - {pakage: x, reason: why}"), ("is no key here", "did you mean package?")),
     Row("parameter-named-rebuild", "x.yaml:7: parameters.rebuild", top("parameters: {rebuild: {type: string}}"), RESERVED),
+    Row("secret-in-words", "x.yaml:7: parameters.t.secret", top('parameters: {t: {type: string, secret: "yes"}}'), ("must be true or false, not the text 'yes'", "write true or false")),
+    Row("secret-a-number", "x.yaml:7: parameters.t.type", top("parameters: {t: {type: integer, secret: true}}"), ("a secret is text, not a whole number", "write type: string, or remove `secret:`")),
+    Row("secret-with-a-default", "x.yaml:7: parameters.t.default", top("parameters: {t: {type: string, secret: true, default: x}}"), ("would be stored in the clear, and this parameter is secret", "remove it; the value is asked")),
+    Row("secret-with-no-default", "x.yaml:7: parameters.t.default", top("parameters: {t: {type: string, secret: true, default: }}"), ("would be stored in the clear", "remove it; the value is asked")),
+    Row("secret-with-a-default-of-another-type", "x.yaml:7: parameters.t.default", top("parameters: {t: {type: string, secret: true, default: 5}}"), ("would be stored in the clear", "remove it; the value is asked")),
+    Row("secret-with-choices", "x.yaml:7: parameters.t.choices", top("parameters: {t: {type: string, secret: true, choices: [a, b]}}"), ("would be stored in the clear, and this parameter is secret", "remove it; the value is asked")),
+    Row("secret-by-schedule", "x.yaml:8: parameters.t", top('schedule: "@daily"\nparameters: {t: {type: string, secret: true}}'), ("is secret, and builds by schedule have nobody to ask", "remove the schedule")),
+    Row("secret-called-like-a-password", "x.yaml:7: parameters.password_db", top("parameters: {password_db: {type: string, secret: true}}"), ("is what the password of a cloud is called", "choose another, e.g. db_password")),
+    Row("secret-misspelt", "x.yaml:7: parameters.t.secert", top("parameters: {t: {type: string, secert: true}}"), ("is no key here", "did you mean secret?")),
     Row("scheduled-without-a-default", "x.yaml:8: parameters.n", top('schedule: "@daily"\nparameters: {n: {type: string}}'), ("builds by schedule have nobody to ask", "add `default:` or remove the schedule")),
 ]  # fmt: skip
 

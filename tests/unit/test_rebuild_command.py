@@ -210,6 +210,23 @@ def test_what_cannot_be_the_same_is_said_before_a_run_is_started(
     assert len(airflow.runs) == (0 if words else 1)
 
 
+def test_a_secret_that_nobody_can_be_asked_for_any_more_is_named(
+    airflow: Any, catalog: Catalog, include: Path, capsys: Any
+) -> None:
+    plan = planned(include).model_copy(update={"build_id": "20260302-130000-cccccc", "secrets": ("token",)})
+    known = catalog.build("20260302-120000-aaaaaa")
+    catalog.begin_build(
+        **{"build_id": plan.build_id, "generator": "dstat", "version": known.version, "content": {}},
+        **{"dag_id": "dstat", "run_id": "manual__2", "requested_by": "anna", "requested_how": "manual"},
+        **{"plan": plan.model_dump(mode="json"), "deadline": TUESDAY, "targets": [NewTarget("here")]},
+    )
+    assert main(["rebuild", plan.build_id]) == 1
+    shown = capsys.readouterr().err
+    assert "had the secret parameters token, whose values are stored nowhere" in shown
+    assert "dstat no longer asks for them; add them to its parameters again" in shown
+    assert airflow.runs == {}
+
+
 ANSWERS = [
     {"cloud": "here", "images": 3, "added": 2, "known": 1, "others": 0, "left_out": "", "problem": ""},
     {"cloud": "there", "images": 0, "added": 0, "known": 0, "others": 0, "left_out": "there: left out", "problem": ""},

@@ -33,6 +33,11 @@ _FRESH_TARGET: Mapping[str, Any] = {
     "verify_instance_id": "",
     "verify_address": "",
     "verify_host_key": "",
+    "verify_inspected_id": "",
+    "identity": "",
+    "test_index": 0,
+    "test_output_offset": 0,
+    "test_output_tail": "",
     "error": "",
     "started_at": None,
     "ended_at": None,
@@ -58,6 +63,7 @@ class BuildStore(Access):
         plan: Mapping[str, Any],
         deadline: datetime,
         targets: Sequence[NewTarget],
+        sealed_secrets: Mapping[str, str] | None = None,
     ) -> BuildRecord:
         """The build of this run: new, or unchanged the one that is there already."""
         now = self._now()
@@ -75,6 +81,7 @@ class BuildStore(Access):
             "state": BuildState.SUBMITTED,
             "created_at": now,
             "deadline": deadline,
+            "sealed_secrets": dict(sealed_secrets) if sealed_secrets else None,
         }
         if session.scalar(insert_unless_there(session, Build, build).returning(Build.build_id)) is not None:
             session.add_all(Target(build_id=build_id, **vars(target)) for target in targets)
@@ -105,7 +112,7 @@ class BuildStore(Access):
 
     @writes
     def end_build(self, session: Session, build_id: str, state: BuildState, error: str = "") -> BuildRecord:
-        """The build ended in `state`; one that has ended before keeps its first end."""
+        """The build ended in `state`, its secrets gone; one that has ended before keeps its first end."""
         if not BuildState(state).ended:
             raise ValueError(f"{build_id}: {state} is no end of a build; use set_build_state")
         return self._move(session, build_id, state, error=error)
@@ -152,6 +159,8 @@ class BuildStore(Access):
         if not build.state.ended:
             build.state, build.error = BuildState(state), error
             build.ended_at = self._now() if build.state.ended else None
+        if build.state.ended:
+            build.sealed_secrets = None
         return record(BuildRecord, build)
 
 

@@ -61,6 +61,7 @@ def described(plan: Plan) -> list[str]:
     ]
     lines += [f"  file        {file.name} → {file.path}  sha256 {file.sha256}" for file in plan.files]
     lines += [f"  parameter   {name} = {value!r}" for name, value in plan.parameters.items()]
+    lines += [f"  parameter   {name} is secret and asked when a build starts" for name in plan.secrets]
     lines.append(f"  time limit  {format_duration(plan.time_limit_s)}")
     for target in plan.targets.values():
         lines += _target_described(target, build_id=plan.build_id)
