@@ -1,6 +1,7 @@
 """One DAG for each generator in `include/generators`, with a task group for each of its clouds.
 
-    begin >> [cloud: launch_vm >> customize >> snapshot_image; terminate as teardown of (begin, launch_vm)] >> publish
+    begin >> [cloud: launch_vm >> customize >> snapshot_image >> verify_image;
+    terminate as teardown of (begin, launch_vm)] >> publish
 
 A generator file with mistakes has no DAG until it is mended; `imagesmith validate` names them.
 """
@@ -25,6 +26,7 @@ from operators.publish import Publish
 from operators.snapshot_image import SnapshotImage
 from operators.ssh_customize import SSHCustomize
 from operators.terminate import Terminate
+from operators.verify_image import VerifyImage
 
 log = logging.getLogger(__name__)
 
@@ -68,7 +70,11 @@ def _target_group(begin: Begin, generator: Generator, cloud: str, *, pool: str |
         snapshot = SnapshotImage(task_id="snapshot_image", **options("save"))
         # Out of the pool: nothing that is made waits for a slot to be removed.
         terminate = Terminate(task_id="terminate", cloud=cloud, **_limit(generator, cloud, "terminate"))
-        begin >> launch >> customize >> snapshot >> terminate
+        begin >> launch >> customize >> snapshot
+        if generator.verifies(cloud):
+            snapshot >> VerifyImage(task_id="verify_image", **options("verify")) >> terminate
+        else:
+            snapshot >> terminate
         # `begin` as a setup makes this run even when the launch itself failed half way.
         terminate.as_teardown(setups=[begin, launch], on_failure_fail_dagrun=True)
     return terminate

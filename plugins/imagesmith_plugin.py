@@ -23,6 +23,7 @@ TASK_MODULES = (
     "operators.launch_vm",
     "operators.publish",
     "operators.snapshot_image",
+    "operators.verify_image",
     "operators.ssh_customize",
     "operators.terminate",
 )

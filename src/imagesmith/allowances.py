@@ -8,8 +8,8 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, model_validator
 
 from imagesmith.cloud_settings import Line
-from imagesmith.differences import Kind, Thing
 from imagesmith.documents import Section, mistake
+from imagesmith.things import Kind, Thing
 
 # What a difference of a build's images does: it is told, or it fails the build.
 Consistency = Literal["report", "require"]

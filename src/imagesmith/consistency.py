@@ -15,9 +15,9 @@ from fnmatch import fnmatchcase
 from pydantic import BaseModel, ConfigDict
 
 from imagesmith.allowances import Allowance
-from imagesmith.differences import Kind, Thing, differing, things_of
 from imagesmith.inventory import Inventory
 from imagesmith.tables import columns
+from imagesmith.things import Kind, Thing, differing, things_of
 
 HASH_DIGITS = 12
 NONE = "-"

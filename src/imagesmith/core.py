@@ -126,7 +126,7 @@ TAG_VERSION = "imagesmith:version"
 TAG_SCRIPT = "imagesmith:script-sha256"
 # The image it was made from, its parent where that is one of ours.
 TAG_SOURCE = "imagesmith:source-image"
-# The digest of what is inside, on images.
+# What is inside an image: its inventory's digest.
 TAG_DIGEST = "imagesmith:digest"
 # Which deployment made it: two that share an account never touch each other's.
 TAG_DEPLOYMENT = "imagesmith:deployment"

@@ -22,12 +22,13 @@ from imagesmith.image_names import DEFAULT, template_problem
 from imagesmith.names import NAME_SHAPE
 from imagesmith.parameters import Parameter
 
-Step = Literal["launch", "customize", "save", "terminate"]
+Step = Literal["launch", "customize", "save", "verify", "terminate"]
 DEFAULT_TIME_LIMIT_S = 2 * 3600
 DEFAULT_TIME_LIMITS_S: Mapping[str, int] = {
     "launch": 10 * 60,
     "customize": 60 * 60,
     "save": 60 * 60,
+    "verify": 10 * 60,
     "terminate": 15 * 60,
 }
 
@@ -116,6 +117,7 @@ class TimeLimits(Section):
     launch: DurationS | None = None
     customize: DurationS | None = None
     save: DurationS | None = None
+    verify: DurationS | None = None
     terminate: DurationS | None = None
 
     def given(self) -> dict[str, int]:
@@ -171,6 +173,7 @@ class CloudEntry(Section):
     required: bool = True
     disk_gib: Annotated[int, AfterValidator(_disk)] | None = None
     time_limits: TimeLimits = TimeLimits()
+    verify: bool | None = None
 
 
 class GeneratorFile(Section):
@@ -180,6 +183,8 @@ class GeneratorFile(Section):
     description: Annotated[str, AfterValidator(_description)] = ""
     script: str | None = None
     scripts: list[str] | None = None
+    tests: list[str] = Field(default_factory=list)
+    verify: bool = True
     files: dict[str, str] = Field(default_factory=dict)
     parameters: dict[str, Parameter] = Field(default_factory=dict)
     schedule: Annotated[str, AfterValidator(_schedule)] | None = None

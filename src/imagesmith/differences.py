@@ -1,132 +1,82 @@
-"""In what inventories differ: each thing inside an image by kind and name, so that any two can be held side by side."""
+"""In what two inventories differ, a line for each thing, for a person who has to act on it."""
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 
-from imagesmith.inventory import Inventory, Package
+from imagesmith.inventory import Inventory
 
-# Of these a name says which package is meant; those of languages bear their manager's name, for pip may know it, too.
-SYSTEM_MANAGERS = ("dpkg", "rpm", "apk", "pacman")
-_ANY_ARCHITECTURE = ("", "all", "noarch", "any")
-
-
-class Kind(StrEnum):
-    """What a thing inside an image is, in the order in which tables show them."""
-
-    PACKAGE = "package"
-    ORIGIN = "origin"
-    SERVICE = "service"
-    USER = "user"
-    GROUP = "group"
-    SOCKET = "socket"
-    SETUID = "setuid"
-    FILE = "file"
-    OS = "os"
-    KERNEL = "kernel"
-    ARCHITECTURE = "architecture"
-    BOOT = "boot"
-
-
-@dataclass(frozen=True, order=True)
-class Thing:
-    """One thing an image can have: `package dstat`, `file /etc/motd`."""
-
-    kind: Kind
-    name: str
-
-    def __str__(self) -> str:
-        return f"{self.kind} {self.name}"
+# What a boot decides: a service that was enabled or stopped by hand, parameters changed for the next boot.
+DECIDED_AT_BOOT = ("sockets", "boot")
+SHOWN = 20
 
 
 @dataclass(frozen=True)
-class Change:
-    """A thing that differs from one image to the other; "" where one has none of it."""
+class Difference:
+    """One thing of an inventory's part; `expected` or `found` is "" where it is not there."""
 
-    thing: Thing
-    before: str
-    after: str
+    part: str
+    name: str
+    expected: str
+    found: str
 
-    @property
-    def how(self) -> str:
-        """`added`, `removed` or `changed`."""
-        if not self.before:
-            return "added"
-        return "changed" if self.after else "removed"
+    def __str__(self) -> str:
+        if not self.found:
+            return (
+                f"{self.name} is missing ({self.expected})" if self.expected != self.name else f"{self.name} is missing"
+            )
+        if not self.expected:
+            return f"{self.name} is new ({self.found})" if self.found != self.name else f"{self.name} is new"
+        return f"{self.name} is {self.found} instead of {self.expected}"
 
 
-def things_of(inventory: Inventory) -> dict[Thing, str]:
-    """All that is inside, each with what tells it from another of its name: a version, a hash, a uid."""
-    found = {
-        Thing(Kind.KERNEL, "version"): inventory.kernel,
-        Thing(Kind.ARCHITECTURE, "machine"): inventory.architecture,
+def differences(expected: Inventory, found: Inventory) -> list[Difference]:
+    """All in which they differ, by part and name."""
+    parts = zip(_parts(expected).items(), _parts(found).values(), strict=True)
+    return [each for (part, one), other in parts for each in _of_part(part, one, other)]
+
+
+def shown(found: Iterable[Difference]) -> str:
+    """The first of them, a line each, and how many more there are."""
+    lines = [str(each) for each in found]
+    more = len(lines) - SHOWN
+    return "\n".join([*lines[:SHOWN], *([f"and {more} more"] if more > 0 else [])])
+
+
+def _of_part(part: str, expected: Mapping[str, str], found: Mapping[str, str]) -> Iterable[Difference]:
+    for name in sorted(expected.keys() | found.keys()):
+        if expected.get(name) != found.get(name):
+            yield Difference(part, name, expected.get(name, ""), found.get(name, ""))
+
+
+def _parts(inventory: Inventory) -> dict[str, dict[str, str]]:
+    """Each part as what is said of each name, so that it never is "" for what is there."""
+    return {
+        "os": {f"{key} of /etc/os-release": value or '""' for key, value in inventory.os.items()},
+        "kernel": {"kernel": inventory.kernel or '""'},
+        "architecture": {"architecture": inventory.architecture},
+        "packages": _packages(inventory),
+        "services": {f"service {name}": name for name in inventory.services},
+        "users": {f"user {user.name}": _said(user.model_dump()) for user in inventory.users},
+        "groups": {f"group {group.name}": _said(group.model_dump()) for group in inventory.groups},
+        "sockets": {f"socket {name}": name for name in inventory.sockets},
+        "setuid": {f"setuid file {file.path}": f"{file.mode} {file.owner}" for file in inventory.setuid},
+        "configuration": {path: f"sha256 {digest[:12]}" for path, digest in inventory.configuration.items()},
+        "boot": {f"kernel parameter {word}": word for word in inventory.boot},
     }
-    found |= {Thing(Kind.OS, name): value for name, value in inventory.os.items()}
-    found |= dict(_packages(inventory.packages))
-    found |= {Thing(Kind.SERVICE, name): "enabled" for name in inventory.services}
-    for user in inventory.users:
-        way_in = "locked" if user.locked else "with a password"
-        found[Thing(Kind.USER, user.name)] = f"{user.uid}:{user.gid} {user.home} {user.shell} {way_in}"
-    found |= {Thing(Kind.GROUP, each.name): f"{each.gid} {','.join(each.members)}".strip() for each in inventory.groups}
-    found |= {Thing(Kind.SOCKET, line): "listening" for line in inventory.sockets}
-    found |= {Thing(Kind.SETUID, each.path): f"{each.mode} {each.owner}" for each in inventory.setuid}
-    found |= {Thing(Kind.FILE, path): sha256 for path, sha256 in inventory.configuration.items()}
-    found |= dict(_boot(inventory.boot))
-    return {thing: value or "(empty)" for thing, value in found.items()}
 
 
-def changes(before: Inventory, after: Inventory) -> list[Change]:
-    """What was added, removed and changed from one to the other, in the order of kinds and names."""
-    return [
-        Change(thing, values["before"], values["after"])
-        for thing, values in differing({"before": things_of(before), "after": things_of(after)})
-    ]
+def _packages(inventory: Inventory) -> dict[str, str]:
+    said: dict[str, str] = {}
+    for package in inventory.packages:
+        name = f"{package.manager} package {package.name}" + (
+            f":{package.architecture}" if package.architecture else ""
+        )
+        version = f"{package.version} ({package.origin})" if package.origin else package.version
+        said[name] = f"{said[name]}, {version}" if name in said else version
+    return said
 
 
-def differing(things: Mapping[str, Mapping[Thing, str]]) -> Iterator[tuple[Thing, dict[str, str]]]:
-    """Each thing that is not the same everywhere, with its value by owner, "" for none."""
-    order = {kind: index for index, kind in enumerate(Kind)}
-    every = {thing for some in things.values() for thing in some}
-    versions_differ = set()
-    for thing in sorted(every, key=lambda each: (order[each.kind], each.name)):
-        values = {owner: some.get(thing, "") for owner, some in things.items()}
-        if len(set(values.values())) == 1:
-            continue
-        if thing.kind is Kind.PACKAGE:
-            versions_differ.add(thing.name)
-        if thing.kind is not Kind.ORIGIN or thing.name not in versions_differ:
-            yield thing, values  # another version's other origin says nothing new
-
-
-def package_name(package: Package) -> str:
-    """The name under which the package is shown and searched: `dstat`, `pip:requests`."""
-    return package.name if package.manager in SYSTEM_MANAGERS else f"{package.manager}:{package.name}"
-
-
-def _packages(packages: Iterable[Package]) -> Iterator[tuple[Thing, str]]:
-    """Versions by name, of several at once all; and origins, where they are told."""
-    by_name: defaultdict[str, list[Package]] = defaultdict(list)
-    for package in packages:
-        by_name[package_name(package)].append(package)
-    native = Counter(each.architecture for each in packages if each.architecture not in _ANY_ARCHITECTURE)
-    usual = {*_ANY_ARCHITECTURE, *(name for name, _ in native.most_common(1))}
-    for name, same in by_name.items():
-        versions = {
-            each.version if each.architecture in usual else f"{each.version} ({each.architecture})" for each in same
-        }
-        yield Thing(Kind.PACKAGE, name), ", ".join(sorted(versions))
-        origins = sorted({each.origin for each in same if each.origin})
-        if origins:
-            yield Thing(Kind.ORIGIN, name), ", ".join(origins)
-
-
-def _boot(parameters: Iterable[str]) -> Iterator[tuple[Thing, str]]:
-    values: defaultdict[str, list[str]] = defaultdict(list)
-    for parameter in parameters:
-        name, sign, value = parameter.partition("=")
-        values[name].append(value if sign else "set")
-    for name, given in values.items():
-        yield Thing(Kind.BOOT, name), ", ".join(given)
+def _said(document: Mapping[str, object]) -> str:
+    return ", ".join(f"{key} {value}" for key, value in document.items() if key != "name")

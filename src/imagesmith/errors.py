@@ -5,6 +5,8 @@ ImagesmithError
 │   ├── NameTaken            an image of that name exists; nothing is ever overwritten
 │   └── SourceImageNotFound
 ├── ScriptError              the author of the customization script
+├── VerificationFailed       the author of the generator: the image is not what was built, or holds what must not stay
+├── InventoryUnreadable      the author of the generator: the instance does not tell what is inside
 ├── CloudError               the owner of the cloud's account
 │   ├── CredentialsRefused
 │   ├── QuotaExceeded
@@ -48,6 +50,14 @@ class SourceImageNotFound(DefinitionError):
 
 class ScriptError(ImagesmithError):
     """The customization script ended in a way that is not a success."""
+
+
+class VerificationFailed(ImagesmithError):
+    """The saved image differs from what was customized, fails its tests, or holds something of the build."""
+
+
+class InventoryUnreadable(ImagesmithError):
+    """What an instance printed is not its inventory."""
 
 
 class CloudError(ImagesmithError):

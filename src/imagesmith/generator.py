@@ -19,7 +19,7 @@ from imagesmith import settings as deployment
 from imagesmith.allowances import Allowance, Consistency
 from imagesmith.chains import Chains, parent_in
 from imagesmith.cloud_settings import FILE_NAME, CloudSettings, read_clouds
-from imagesmith.content import Script, UploadFile, read_files, read_scripts
+from imagesmith.content import Script, UploadFile, read_files, read_scripts, read_tests
 from imagesmith.definition import CloudEntry, GeneratorFile, TimeLimits
 from imagesmith.documents import read_section
 from imagesmith.findings import Finding, did_you_mean, in_order
@@ -42,6 +42,8 @@ class Generator(BaseModel):
     name: str
     description: str
     scripts: tuple[Script, ...]
+    tests: tuple[Script, ...] = ()
+    verify: bool = True
     files: tuple[UploadFile, ...]
     parameters: dict[str, Parameter]
     schedule: str | None
@@ -58,8 +60,8 @@ class Generator(BaseModel):
         """12 hex digits of all that shapes the images: the same content is the same version everywhere.
 
         Name, scripts, files, parameters and the clouds' entries count. What starts a build or leaves it out
-        (schedule, `rebuild_when`, `skip_if_unchanged`), descriptions, time limits, what may differ, names of files in
-        `include` and the way the YAML is written change no image and are left out.
+        (schedule, `rebuild_when`, `skip_if_unchanged`), descriptions, time limits, tests, what may differ, names of
+        files in `include` and the way the YAML is written change no image and are left out.
         """
         canonical = json.dumps(self._content(), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
         return hashlib.sha256(canonical.encode()).hexdigest()[:12]
@@ -74,6 +76,11 @@ class Generator(BaseModel):
     def secrets(self) -> tuple[str, ...]:
         """The names of its secret parameters."""
         return tuple(name for name, parameter in self.parameters.items() if parameter.secret)
+
+    def verifies(self, cloud: str) -> bool:
+        """Whether the image saved on that cloud is booted before it counts: the cloud's own word, else the file's."""
+        own = self.clouds[cloud].verify
+        return self.verify if own is None else own
 
     @cached_property
     def script_sha256(self) -> str:
@@ -94,7 +101,7 @@ class Generator(BaseModel):
                 for name, parameter in self.parameters.items()
             },
             "clouds": {
-                name: entry.model_dump(exclude={"time_limits"}, exclude_defaults=True)
+                name: entry.model_dump(exclude={"time_limits", "verify"}, exclude_defaults=True)
                 for name, entry in self.clouds.items()
             },
         }
@@ -165,11 +172,13 @@ def load_generator(
     _check_parameters(document)
     _check_clouds(document, clouds, broken=broken_clouds, generator=path.stem)
     _check_chain(document, chains or Chains(path.parent), generator=path.stem)
+    _check_tests(document)
     scripts = read_scripts(document, include_dir / "scripts")
+    tests = read_tests(document, include_dir / "scripts")
     files = read_files(document, include_dir / "files")
     if parsed is None or document.findings:
         return None, in_order(document.findings)
-    return _generator(path.stem, parsed, scripts=scripts, files=files), []
+    return _generator(path.stem, parsed, scripts=scripts, tests=tests, files=files), []
 
 
 def validate(paths: Sequence[Path] | None = None, *, include_dir: Path | None = None) -> list[Finding]:
@@ -199,12 +208,19 @@ def _shown(path: Path, include_dir: Path) -> str:
 
 
 def _generator(
-    name: str, parsed: GeneratorFile, *, scripts: Sequence[Script], files: Sequence[UploadFile]
+    name: str,
+    parsed: GeneratorFile,
+    *,
+    scripts: Sequence[Script],
+    tests: Sequence[Script],
+    files: Sequence[UploadFile],
 ) -> Generator:
     return Generator(
         name=name,
         description=parsed.description.strip(),
         scripts=tuple(scripts),
+        tests=tuple(tests),
+        verify=parsed.verify,
         files=tuple(files),
         parameters=parsed.parameters,
         schedule=parsed.schedule,
@@ -256,6 +272,14 @@ def _check_unattended(document: Document, name: str, value: Mapping[str, Any], *
     if secret and document.value.get("skip_if_unchanged") is True:
         message = f"cannot tell whether the secret parameter {name} is unchanged: its value is kept nowhere"
         document.report(("skip_if_unchanged",), message, "remove it, or the secret parameter")
+
+
+def _check_tests(document: Document) -> None:
+    """Tests run on the image that is booted to verify it, and nowhere else."""
+    entries = _mapping(document.value.get("clouds")).values()
+    verified = any(_mapping(entry).get("verify", document.value.get("verify", True)) is not False for entry in entries)
+    if document.value.get("tests") and entries and not verified:
+        document.report(("tests",), "never run, as no image is verified", "remove `verify: false`, or the tests")
 
 
 def _check_clouds(

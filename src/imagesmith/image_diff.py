@@ -8,9 +8,9 @@ from difflib import unified_diff
 from typing import Any
 
 from imagesmith.consistency import shown
-from imagesmith.differences import Change, Kind, changes
 from imagesmith.plan import Plan
 from imagesmith.story import Story
+from imagesmith.things import Change, Kind, changes
 
 SIGNS = {"added": "+", "removed": "-", "changed": "~"}
 

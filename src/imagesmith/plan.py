@@ -15,6 +15,7 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict
 
 from imagesmith.allowances import Allowance, Consistency
 from imagesmith.cloud_settings import CloudSettings
+from imagesmith.content import Script
 from imagesmith.core import PASSWORD_PREFIX, ImageQuery
 from imagesmith.definition import DEFAULT_TIME_LIMITS_S, CloudEntry
 from imagesmith.errors import DefinitionError
@@ -97,6 +98,8 @@ class PlannedTarget(PlannedCloud):
     required: bool
     disk_gib: int | None
     time_limits_s: dict[str, int]
+    # Whether the saved image is booted before it counts; plans of before know of no such step.
+    verify: bool = False
 
 
 class Plan(_Frozen):
@@ -108,6 +111,7 @@ class Plan(_Frozen):
     description: str
     script_sha256: str
     scripts: tuple[PlannedScript, ...]
+    tests: tuple[PlannedScript, ...] = ()
     files: tuple[PlannedFile, ...]
     parameters: dict[str, Value]
     # The names of secret parameters; nothing here is made from their values.
@@ -181,7 +185,8 @@ def freeze(
         version=generator.version,
         description=generator.description,
         script_sha256=generator.script_sha256,
-        scripts=_planned_scripts(generator),
+        scripts=_planned_scripts(generator.scripts),
+        tests=_planned_scripts(generator.tests),
         files=_planned_files(generator),
         parameters=_accepted(generator, parameters or {}),
         secrets=generator.secrets,
@@ -264,10 +269,8 @@ def _accepted(generator: Generator, given: Mapping[str, object]) -> dict[str, Va
     return accepted
 
 
-def _planned_scripts(generator: Generator) -> tuple[PlannedScript, ...]:
-    return tuple(
-        PlannedScript(name=script.name, text=script.text, sha256=script.sha256) for script in generator.scripts
-    )
+def _planned_scripts(scripts: Sequence[Script]) -> tuple[PlannedScript, ...]:
+    return tuple(PlannedScript(name=script.name, text=script.text, sha256=script.sha256) for script in scripts)
 
 
 def _planned_files(generator: Generator) -> tuple[PlannedFile, ...]:
@@ -307,6 +310,7 @@ def _target(
         required=entry.required,
         disk_gib=entry.disk_gib,
         time_limits_s=time_limits_s(generator, name),
+        verify=generator.verifies(name),
     )
 
 

@@ -185,7 +185,8 @@ def _contents(plan: Plan) -> list[dict[str, Any]]:
         {"name": f"files/{file.name}", "digest": {"sha256": file.sha256}, "annotations": {"path": file.path}}
         for file in plan.files
     ]
-    return [*scripts, *files]
+    tests = [{"name": f"tests/{test.name}", "digest": {"sha256": test.sha256}} for test in plan.tests]
+    return [*scripts, *files, *tests]
 
 
 def _source(image: ImageRecord, parents: Mapping[str, str]) -> dict[str, Any]:

@@ -7,10 +7,10 @@ from typing import Any
 
 from imagesmith.catalog.records import BuildRecord, ImageRecord, TargetRecord
 from imagesmith.catalog.store import Catalog
-from imagesmith.differences import Kind, Thing, things_of
 from imagesmith.inventory import Inventory
 from imagesmith.plan import Plan
 from imagesmith.rebuilding import inputs_sha256, resolved
+from imagesmith.things import Kind, Thing, things_of
 
 # Where a build is known by its images' tags alone.
 UNKNOWN_SCRIPT = "unknown: the build was read back from its images' tags"

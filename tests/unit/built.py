@@ -100,6 +100,8 @@ def saved(
     image_id = f"image-{cloud}-{plan.build_id}"
     catalog.record_image(plan.build_id, cloud, image_id=image_id, name=plan.targets[cloud].image_name)
     image = catalog.image_available(cloud, image_id)
+    if plan.targets[cloud].verify:
+        image = catalog.image_verified(cloud, image_id)
     catalog.advance_target(plan.build_id, cloud, TargetState.SUCCESSFUL)
     return image
 

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from imagesmith.allowances import Allowance
 from imagesmith.consistency import RULES, Comparison, Verdict, compare, sentence, table
-from imagesmith.differences import Kind, changes
 from imagesmith.inventory import Group, Inventory, Package, SetuidFile, User
+from imagesmith.things import Kind, changes
 
 
 def inventory(*packages: str | Package, **changes: Any) -> Inventory:

@@ -140,6 +140,21 @@ def test_an_image_whose_content_nobody_knows_is_no_subject(catalog: Catalog, inc
     assert "source-image/there" not in names
 
 
+def test_an_image_that_was_refused_is_no_subject_though_it_is_there(catalog: Catalog, include: Path) -> None:
+    plan = a_plan(include, "b1")
+    begun(catalog, plan)
+    saved(catalog, plan, "here", inventory=HERE)
+    digest = catalog.record_inventory(THERE)
+    catalog.update_target("b1", "there", inventory_digest=digest, source_image_id="image-1")
+    catalog.record_image("b1", "there", image_id="refused", name="two")
+    catalog.image_available("there", "refused")
+    catalog.fail_target("b1", "there", "a secret is left inside")
+    outcome = publish("b1", catalog=catalog, secret=SECRET)
+    assert [image.image_id for image in outcome.images] == ["image-here-b1"]
+    names = [subject["name"] for subject in opened(catalog.build("b1").provenance)["subject"]]
+    assert names == ["here/image-here-b1"]
+
+
 def test_a_build_without_a_known_image_has_no_statement(catalog: Catalog, include: Path) -> None:
     plan = a_plan(include, "b1")
     begun(catalog, plan)

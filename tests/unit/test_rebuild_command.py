@@ -163,7 +163,9 @@ def test_rebuild_names_the_build_and_what_airflow_wants_of_parameters(
     airflow: Any, catalog: Catalog, capsys: Any
 ) -> None:
     assert main(["rebuild", "dstat"]) == 0
-    assert [run["conf"] for run in airflow.runs.values()] == [{"count": 3, "rebuild": "20260302-120000-aaaaaa"}]
+    assert [run["conf"] for run in airflow.runs.values()] == [
+        {"count": 3, "clouds": ["here", "there"], "rebuild": "20260302-120000-aaaaaa"}
+    ]
     assert "dstat: run manual__" in capsys.readouterr().out
 
 
@@ -173,7 +175,8 @@ def test_rebuild_without_the_generators_file_gives_airflow_all_parameters(
     (include / "generators" / "dstat.yaml").unlink()
     assert main(["rebuild", "manual__1", "--json"]) == 0
     confs = [run["conf"] for run in airflow.runs.values()]
-    assert confs == [{"extra": "", "count": 3, "rebuild": "20260302-120000-aaaaaa"}]
+    both = ["here", "there"]
+    assert confs == [{"extra": "", "count": 3, "clouds": both, "rebuild": "20260302-120000-aaaaaa"}]
 
 
 def test_rebuild_without_a_dag_says_what_to_put_back(
@@ -184,6 +187,43 @@ def test_rebuild_without_a_dag_says_what_to_put_back(
     assert main(["rebuild", "dstat"]) == 1
     shown = capsys.readouterr().err
     assert "put include/generators/dstat.yaml back with the clouds here, there" in shown
+    assert airflow.runs == {}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("  there:", "  elsewhere:", "the generator dstat no longer names; add there to its clouds again"),
+        ("{generator}-{date}-{build_id}", "x", ""),
+    ],
+)
+def test_what_cannot_be_the_same_is_said_before_a_run_is_started(
+    airflow: Any, catalog: Catalog, include: Path, capsys: Any, old: str, new: str, words: str
+) -> None:
+    """A template of today changes nothing: that of the old build counts."""
+    (include / "clouds.yaml").write_text(
+        "".join(f"{name}: {{type: memory, path: /w}}\n" for name in ("here", "there", "elsewhere"))
+    )
+    (include / "generators" / "dstat.yaml").write_text(GENERATOR.replace(old, new))
+    assert main(["rebuild", "dstat"]) == (1 if words else 0)
+    assert words in capsys.readouterr().err
+    assert len(airflow.runs) == (0 if words else 1)
+
+
+def test_a_secret_that_nobody_can_be_asked_for_any_more_is_named(
+    airflow: Any, catalog: Catalog, include: Path, capsys: Any
+) -> None:
+    plan = planned(include).model_copy(update={"build_id": "20260302-130000-cccccc", "secrets": ("token",)})
+    known = catalog.build("20260302-120000-aaaaaa")
+    catalog.begin_build(
+        **{"build_id": plan.build_id, "generator": "dstat", "version": known.version, "content": {}},
+        **{"dag_id": "dstat", "run_id": "manual__2", "requested_by": "anna", "requested_how": "manual"},
+        **{"plan": plan.model_dump(mode="json"), "deadline": TUESDAY, "targets": [NewTarget("here")]},
+    )
+    assert main(["rebuild", plan.build_id]) == 1
+    shown = capsys.readouterr().err
+    assert "had the secret parameters token, whose values are stored nowhere" in shown
+    assert "dstat no longer asks for them; add them to its parameters again" in shown
     assert airflow.runs == {}
 
 

@@ -90,6 +90,19 @@ def test_an_image_of_which_only_the_tags_are_known_is_built_anew(catalog: Catalo
     assert found(catalog, a_plan(include, "b2")) is None
 
 
+def test_an_image_that_was_not_seen_as_wanted_is_built_anew(catalog: Catalog, include: Path) -> None:
+    first = a_plan(include, "b1")
+    begun(catalog, first)
+    saved(catalog, first, "here")
+    test = first.scripts[0].model_copy(update={"name": "a-test"})
+    assert found(catalog, a_plan(include, "b2").model_copy(update={"tests": (test,)})) is None
+    unseen = a_plan(include, "b3")
+    targets = {name: target.model_copy(update={"verify": False}) for name, target in unseen.targets.items()}
+    begun(catalog, unseen.model_copy(update={"targets": targets}))
+    saved(catalog, unseen.model_copy(update={"targets": targets}), "here", source="image-9")
+    assert found(catalog, a_plan(include, "b4"), "image-9") is None
+
+
 def test_an_image_whose_target_failed_is_none(catalog: Catalog, include: Path) -> None:
     first = a_plan(include, "b1")
     begun(catalog, first)

@@ -49,11 +49,12 @@ class ImageStore(Access):
 
     @writes
     def image_verified(self, session: Session, cloud: str, image_id: str) -> ImageRecord:
-        """The image as one that was booted and held what the catalog says; the first time counts."""
+        """The image as one that was booted and holds what its target's inventory says; the first time counts."""
         row = session.get(SavedImage, (cloud, image_id), with_for_update=True)
         if row is None:
             raise BuildStateError(f"{cloud}: no build recorded the image {image_id}; call record_image first")
         row.verified_at = row.verified_at or self._now()
+        row.inventory_digest = the_target(session, row.build_id, cloud).inventory_digest
         return record(ImageRecord, row)
 
     @writes

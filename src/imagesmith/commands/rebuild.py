@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from imagesmith.airflow_client import AirflowClient, NoSuchGenerator
@@ -15,6 +17,9 @@ from imagesmith.errors import DefinitionError
 
 if TYPE_CHECKING:
     from imagesmith.catalog.records import BuildRecord
+    from imagesmith.catalog.store import Catalog
+    from imagesmith.cloud_settings import CloudSettings
+    from imagesmith.generator import Generator
     from imagesmith.plan import Plan
 
 
@@ -38,16 +43,20 @@ def run(args: argparse.Namespace) -> int:
     from imagesmith.commands.status import find
     from imagesmith.plan import Plan
 
-    build = find(Catalog(), args.build)
+    catalog = Catalog()
+    build = find(catalog, args.build)
     plan = Plan.model_validate(build.plan)
     if not plan.scripts:
         raise DefinitionError(
             f"{build.build_id}: was read back from its images' tags, so its script is not known; build "
             f"{build.generator} from its file instead"
         )
+    found = _local(build.generator)
+    if found is not None:
+        _refuse_impossible(build, *found, catalog=catalog)
     airflow = AirflowClient()
     people = sys.stderr if args.json else sys.stdout
-    conf = conf_of(build, plan)
+    conf = conf_of(build, plan, found[0] if found else None)
     try:
         started = start(build.dag_id, {**conf, **typed_in(build.generator, conf)}, airflow=airflow, people=people)
     except NoSuchGenerator as error:
@@ -63,22 +72,41 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def conf_of(build: BuildRecord, plan: Plan) -> dict[str, Any]:
-    """The run's conf: the build's id, and what Airflow wants of parameters that have no default today.
+def conf_of(build: BuildRecord, plan: Plan, generator: Generator | None) -> dict[str, Any]:
+    """The run's conf: the build's id, its clouds, and what Airflow wants of parameters that have no default today.
 
     The values come from the catalog; those in the conf only get the run past Airflow's own check.
     """
-    from imagesmith.commands.choice import local_generator
-    from imagesmith.plan import REBUILD_PARAM
+    from imagesmith.plan import CLOUDS_PARAM, REBUILD_PARAM
 
-    try:
-        found = local_generator(build.generator)
-    except DefinitionError:
-        found = None  # Airflow may still have the DAG of before the mistake
     wanted = list(plan.parameters)
-    if found is not None:
-        wanted = [name for name, parameter in found[0].parameters.items() if parameter.default is None]
+    if generator is not None:
+        wanted = [name for name, parameter in generator.parameters.items() if parameter.default is None]
     return {
         **{name: plan.parameters[name] for name in wanted if name in plan.parameters},
+        CLOUDS_PARAM: list(plan.targets),
         REBUILD_PARAM: build.build_id,
     }
+
+
+def _local(name: str) -> tuple[Generator, Mapping[str, CloudSettings]] | None:
+    from imagesmith.commands.choice import local_generator
+
+    try:
+        return local_generator(name)
+    except DefinitionError:
+        return None  # Airflow may still have the DAG of before the mistake
+
+
+def _refuse_impossible(
+    build: BuildRecord, generator: Generator, clouds: Mapping[str, CloudSettings], *, catalog: Catalog
+) -> None:
+    """What `begin` would refuse, said before a run is started."""
+    from imagesmith.plan import new_build_id
+    from imagesmith.steps.begin_again import begin_again, old_plan
+
+    old = old_plan(build.build_id, generator, catalog=catalog, chosen=None)
+    assert old is not None, "a build was named"
+    now = datetime.now(UTC)
+    build_id = new_build_id(now, build.build_id)
+    begin_again(old, generator, clouds, catalog=catalog, build_id=build_id, created=now, skipped={})

@@ -48,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _row(holding: Holding) -> tuple[str, ...]:
-    from imagesmith.differences import package_name
+    from imagesmith.things import package_name
 
     image, package = holding.image, holding.package
     return (

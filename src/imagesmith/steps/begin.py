@@ -109,7 +109,7 @@ def _freeze(request: Request, loaded: Loaded, sealed: Sealed, *, catalog: Catalo
             sealed.credentials[cloud] = _sealed(cloud, given[cloud])
         else:
             skipped[cloud] = _without_password(request, cloud)
-    for name in generator.secrets:
+    for name in generator.secrets if old is None else old.secrets:
         sealed.secrets[name] = _sealed_secret(request, name, parameters.pop(name, None))
     created = datetime.now(UTC).replace(microsecond=0)
     build_id = new_build_id(created, f"{request.dag_id}\0{request.run_id}")

@@ -29,6 +29,11 @@ def old_plan(word: object, generator: Generator, *, catalog: Catalog, chosen: Se
             f"`imagesmith rebuild {build.build_id}`"
         )
     plan = Plan.model_validate(build.plan)
+    if lost := [name for name in plan.secrets if name not in generator.secrets]:
+        raise DefinitionError(
+            f"{build.build_id}: had the secret parameters {', '.join(lost)}, whose values are stored nowhere, and "
+            f"{generator.name} no longer asks for them; add them to its parameters again"
+        )
     found = {target.cloud: target.source_image_id for target in catalog.targets(build.build_id)}
     return resolved(_of(plan, generator, chosen), found)
 

@@ -49,7 +49,7 @@ def publish(build_id: str, *, catalog: Catalog, secret: bytes) -> Outcome:
         if not target.state.ended:
             catalog.fail_target(build_id, target.cloud, CANCELLED, state=TargetState.CANCELLED)
     targets = tuple(catalog.targets(build_id))
-    images = tuple(image for image in catalog.images(build_id=build_id) if image.state is ImageState.AVAILABLE)
+    images = new_images(build_id, targets, catalog)
     plan = Plan.model_validate(catalog.build(build_id).plan)
     kept = kept_images(targets, catalog)
     comparison = compared(plan, (*images, *kept), catalog=catalog)
@@ -65,6 +65,13 @@ def publish(build_id: str, *, catalog: Catalog, secret: bytes) -> Outcome:
     build = catalog.end_build(build_id, state, error="\n".join(reasons))
     prove(build, images, catalog=catalog, secret=secret)
     return Outcome(build=build, targets=targets, images=images, kept=kept, reasons=reasons, comparison=comparison)
+
+
+def new_images(build_id: str, targets: Iterable[TargetRecord], catalog: Catalog) -> tuple[ImageRecord, ...]:
+    """The images of successful targets; one that was refused may be there still, and nobody is to rely on it."""
+    good = {target.cloud for target in targets if target.state is TargetState.SUCCESSFUL}
+    found = catalog.images(build_id=build_id)
+    return tuple(image for image in found if image.state is ImageState.AVAILABLE and image.cloud in good)
 
 
 def kept_images(targets: Iterable[TargetRecord], catalog: Catalog) -> tuple[ImageRecord, ...]:

@@ -22,6 +22,7 @@ from imagesmith.steps.snapshot_image import snapshot_image
 from imagesmith.steps.ssh_customize import ssh_customize
 from imagesmith.steps.terminate import terminate
 from imagesmith.steps.unchanged import unchanged
+from imagesmith.steps.verify_image import verify_image
 from imagesmith.waiting import Limit, SharedLooks, StillWaiting, Waits, in_thread
 
 StepResult = dict[str, str]
@@ -37,6 +38,7 @@ class Step(StrEnum):
     LAUNCH_VM = "launch_vm"
     CUSTOMIZE = "customize"
     SNAPSHOT_IMAGE = "snapshot_image"
+    VERIFY_IMAGE = "verify_image"
     TERMINATE = "terminate"
 
 
@@ -57,6 +59,7 @@ STEPS: dict[Step, StepRule] = {
     Step.LAUNCH_VM: StepRule(launch_vm, "launch"),
     Step.CUSTOMIZE: StepRule(ssh_customize, "customize"),
     Step.SNAPSHOT_IMAGE: StepRule(snapshot_image, "save"),
+    Step.VERIFY_IMAGE: StepRule(verify_image, "verify"),
     Step.TERMINATE: StepRule(terminate, "terminate", bound_by_build=False, wants_secrets=False),
 }
 

@@ -41,4 +41,6 @@ def _asked_alike(plan: Plan, catalog: Catalog, image: ImageRecord) -> bool:
     if not earlier.scripts:
         return False  # read back from the cloud's tags, which do not tell the parameters
     before, now = earlier.targets[image.cloud], plan.targets[image.cloud]
+    if now.verify and (image.verified_at is None or earlier.tests != plan.tests):
+        return False  # the image may be the same, but nobody has seen that it is as this build wants it
     return (earlier.parameters, before.cloud_type, before.settings) == (plan.parameters, now.cloud_type, now.settings)

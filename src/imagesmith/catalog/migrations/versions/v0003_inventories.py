@@ -18,7 +18,11 @@ IMAGE_INDEXES = {
     "ix_images_image_id": ["image_id"],
     "ix_images_name": ["name"],
 }
-TARGET_TEXTS = ("inventory_digest", "verify_instance_id", "verify_address", "verify_host_key")
+TARGET_TEXTS = (
+    *("inventory_digest", "identity", "verify_instance_id", "verify_address", "verify_host_key"),
+    *("verify_inspected_id", "test_output_tail"),
+)
+TARGET_NUMBERS = {"test_index": sa.Integer(), "test_output_offset": sa.BigInteger()}
 
 
 def upgrade() -> None:
@@ -35,6 +39,8 @@ def upgrade() -> None:
         op.add_column("builds", sa.Column(name, sa.Text) if name in BUILD_DOCUMENTS else _text(name))
     for name in TARGET_TEXTS:
         op.add_column("targets", _text(name))
+    for name, kind in TARGET_NUMBERS.items():
+        op.add_column("targets", sa.Column(name, kind, nullable=False, server_default="0"))
     op.add_column("images", _text("inventory_digest"))
     op.add_column("images", sa.Column("verified_at", TIME))
     for name, columns in IMAGE_INDEXES.items():
@@ -49,7 +55,7 @@ def downgrade() -> None:
         images.drop_column("verified_at")
         images.drop_column("inventory_digest")
     with op.batch_alter_table("targets") as targets:
-        for name in TARGET_TEXTS:
+        for name in (*TARGET_TEXTS, *TARGET_NUMBERS):
             targets.drop_column(name)
     with op.batch_alter_table("builds") as builds:
         for name in BUILD_COLUMNS:
