@@ -102,7 +102,7 @@ FORM = [
 KEYS = [
     Row("key-misspelt", "x.yaml:7: desription", top("desription: x"), ("is no key here", "did you mean description?")),
     Row("key-of-another-tool", "x.yaml:7: clouds.ec2.flavor", entry("flavor: m1.small"), ("is no key here", "did you mean instance_type?")),
-    Row("key-nobody-knows", "x.yaml:7: clouds.ec2.verified", entry("verified: true"), ("is no key here", "the keys here are: disk_gib, image_name")),
+    Row("key-nobody-knows", "x.yaml:7: clouds.ec2.polish", entry("polish: true"), ("is no key here", "the keys here are: disk_gib, image_name")),
     Row("key-with-a-cyrillic-letter", "x.yaml:7: ", top("s\u0441hedule: x"), ("is no key here", "did you mean schedule?")),
     Row("key-that-paints-the-terminal", r"x.yaml:7: \x1b[31mred", top('"\\e[31mred": x'), ("is no key here", "the keys here are")),
     Row("key-of-two-lines", r"x.yaml:7: a\nb", top('"a\\nb": x'), ("is no key here", "the keys here are")),

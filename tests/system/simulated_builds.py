@@ -89,7 +89,7 @@ class Builds:
         return {cloud: [build.build_id for build in found if build] for cloud, found in self._found().items()}
 
     def assert_built_once(self) -> None:
-        """Each successful, to one image, after one run of its script, from the instances it takes; nothing else left."""
+        """Each successful, to one image, after one run of its script, from the instances it takes, no more."""
         for cloud, build_ids in self.ids().items():
             assert len(build_ids) == len(set(build_ids)) == len(self.runs[cloud])
             launched = len(launched_on(self.deployment.sandbox, cloud) - self.launched[cloud])
