@@ -23,6 +23,7 @@ HOTEL = "openstack-hotel"
 
 QUICK = """
 description: a script that takes its time and counts its runs
+verify: false
 script: |
   #!/bin/sh
   echo run | sudo tee -a /var/lib/runs >/dev/null
