@@ -8,11 +8,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypedDict
 
+from imagesmith.catalog.store import Catalog
 from imagesmith.cloud_settings import FILE_NAME, read_clouds
 from imagesmith.core import Cloud
 from imagesmith.errors import DefinitionError, ImagesmithError
 from imagesmith.generator import Loaded
 from imagesmith.plan import Plan, PlannedCloud, PlannedTarget, freeze, new_build_id
+from imagesmith.steps.source_image import source_query
 
 ASKED_LATER = "asked for its password at every build, so not asked here"
 
@@ -45,7 +47,7 @@ def preview(name: str, loaded: Loaded, *, parameters: Mapping[str, Any], clouds:
     )
 
 
-def ask(plan: Plan, open_cloud: Callable[[PlannedTarget], Cloud]) -> list[Answer]:
+def ask(plan: Plan, open_cloud: Callable[[PlannedTarget], Cloud], *, catalog: Catalog) -> list[Answer]:
     """What each cloud of the plan says, in the plan's order; all are asked at once and every trouble is an answer."""
     answers = {name: _unanswered(target) for name, target in plan.targets.items()}
     opened: dict[str, Cloud] = {}
@@ -58,7 +60,10 @@ def ask(plan: Plan, open_cloud: Callable[[PlannedTarget], Cloud]) -> list[Answer
         except ImagesmithError as error:
             answers[name]["problems"].append(str(error))
     with ThreadPoolExecutor(max_workers=max(1, len(opened))) as threads:
-        asked = [threads.submit(_ask_one, cloud, plan.targets[name], answers[name]) for name, cloud in opened.items()]
+        asked = [
+            threads.submit(_ask_one, cloud, plan.targets[name], answer=answers[name], catalog=catalog)
+            for name, cloud in opened.items()
+        ]
     for each in asked:
         each.result()
     return list(answers.values())
@@ -104,12 +109,12 @@ def _unanswered(target: PlannedTarget) -> Answer:
     )
 
 
-def _ask_one(cloud: Cloud, target: PlannedTarget, answer: Answer) -> None:
+def _ask_one(cloud: Cloud, target: PlannedTarget, *, answer: Answer, catalog: Catalog) -> None:
     def identity() -> None:
         answer["identity"] = cloud.identity()
 
     def source_image() -> None:
-        found = cloud.find_source_image(target.source_image.query())
+        found = cloud.find_source_image(source_query(target, catalog))
         answer["source_image_id"], answer["source_image_name"] = found.id, found.name
 
     def image_name() -> None:

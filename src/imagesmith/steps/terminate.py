@@ -34,7 +34,7 @@ async def _end_all(context: TargetContext) -> TargetRecord:
     rows = await in_thread(context.catalog.resources, build_id=context.plan.build_id, cloud=context.name)
     found = await _find(context)
     unclear = await _identify(context, [intent for intent in rows if not intent.resource_id], found)
-    await _delete(context, _doomed(row, _union(found, rows)))
+    await delete(context, _doomed(row, united(found, rows)))
     if unclear:
         await _settle(context, row, unclear)
     return row
@@ -77,7 +77,7 @@ async def _find(context: TargetContext) -> list[Resource]:
     return [resource for resource in found if resource.tags.get(TAG_CLOUD, context.name) == context.name]
 
 
-def _union(found: list[Resource], rows: Iterable[ResourceRecord]) -> list[Resource]:
+def united(found: list[Resource], rows: Iterable[ResourceRecord]) -> list[Resource]:
     """Each thing once, with the time it was made where the catalog alone knows it."""
     things = {(resource.kind, resource.id): resource for resource in found}
     for row in rows:
@@ -110,7 +110,7 @@ async def _identify(
     return unclear
 
 
-async def _delete(context: TargetContext, doomed: list[Resource]) -> None:
+async def delete(context: TargetContext, doomed: list[Resource]) -> None:
     """Delete until the cloud says that each thing is gone, and write that down."""
     left = doomed
 
@@ -144,7 +144,7 @@ async def _settle(context: TargetContext, row: TargetRecord, unclear: list[Resou
         )
         await context.waits.pause(context.cloud.traits.settle_s, f"{context.name}: wait for the cloud's listings")
     found = await _find(context)
-    await _delete(context, _doomed(row, found))
+    await delete(context, _doomed(row, found))
     if any(each.kind is ResourceKind.FLOATING_IP for each in await _identify(context, unclear, found)):
         context.emit(
             f"{context.name}: WARNING: the answer to a call for a floating IP was lost and none was found; "
@@ -163,4 +163,5 @@ async def _take_back_credential(context: TargetContext) -> None:
 
 
 def _but_the_image(row: TargetRecord) -> str:
-    return f" but image {row.image_name}" if row.state is TargetState.SUCCESSFUL else ""
+    made = row.state is TargetState.SUCCESSFUL and not row.kept_image_id
+    return f" but image {row.image_name}" if made else ""
