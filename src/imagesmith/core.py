@@ -124,6 +124,7 @@ TAG_CLOUD = "imagesmith:cloud"
 TAG_GENERATOR = "imagesmith:generator"
 TAG_VERSION = "imagesmith:version"
 TAG_SCRIPT = "imagesmith:script-sha256"
+# The image it was made from, its parent where that is one of ours.
 TAG_SOURCE = "imagesmith:source-image"
 # What is inside an image: its inventory's digest.
 TAG_DIGEST = "imagesmith:digest"
@@ -310,6 +311,10 @@ class Cloud(ABC):
     @abstractmethod
     def find_resources(self, build_id: str | None = None) -> list[Resource]:
         """Everything on this account with our tag, of one build or of all; instances already ended are left out."""
+
+    def find_images(self) -> list[Resource]:
+        """Every image of ours on this account with all its tags, for a catalog that has lost them."""
+        return [each for each in self.find_resources() if each.kind is ResourceKind.IMAGE]
 
     @abstractmethod
     def delete(self, resources: Iterable[Resource]) -> list[Resource]:

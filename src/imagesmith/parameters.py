@@ -18,10 +18,10 @@ MAX_VALUE_BYTES = 32 * 1024  # an environment variable of Linux may hold 128 KiB
 MIN_SECRET_LENGTH = 4  # what is shorter stands in too many words of a log to be hidden there
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
-# Names that a shell or the dynamic linker acts on, ours, and Airflow's own key of a run's conf.
+# Names that a shell or the dynamic linker acts on, and our own keys of a run's conf.
 _RESERVED = re.compile(
     r"PATH|HOME|IFS|SHELL|USER|LOGNAME|ENV|BASH_ENV|PWD|OLDPWD|UID|EUID|PPID|SHELLOPTS|BASHOPTS|PS4|_"
-    r"|LD_.*|IMAGESMITH_.*|clouds"
+    r"|LD_.*|IMAGESMITH_.*|clouds|rebuild"
 )
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")  # all but tab and line feed
 

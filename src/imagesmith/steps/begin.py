@@ -12,8 +12,9 @@ from imagesmith.catalog.store import Catalog
 from imagesmith.core import PASSWORD_PREFIX, TargetState
 from imagesmith.errors import BuildStateError, CredentialsRefused, DefinitionError
 from imagesmith.generator import Loaded
-from imagesmith.plan import CLOUDS_PARAM, Plan, freeze, new_build_id
+from imagesmith.plan import CLOUDS_PARAM, REBUILD_PARAM, Plan, freeze, new_build_id
 from imagesmith.sealing import is_sealed
+from imagesmith.steps.begin_again import begin_again, old_plan
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ def begin(request: Request, *, load: Callable[[], Loaded], catalog: Catalog) -> 
     if known is not None:
         return _again(catalog, known)
     sealed = Sealed({}, {})
-    plan = _freeze(request, load(), sealed)
+    plan = _freeze(request, load(), sealed, catalog=catalog)
     return catalog.begin_build(
         build_id=plan.build_id,
         generator=plan.generator,
@@ -86,7 +87,7 @@ def _again(catalog: Catalog, build: BuildRecord) -> BuildRecord:
     return catalog.restart_build(build.build_id, deadline=deadline)
 
 
-def _freeze(request: Request, loaded: Loaded, sealed: Sealed) -> Plan:
+def _freeze(request: Request, loaded: Loaded, sealed: Sealed, *, catalog: Catalog) -> Plan:
     """The plan; `sealed` gets the credential of each cloud that asks for a password, and the secret parameters."""
     generator = loaded.generators.get(request.generator)
     if generator is None:
@@ -97,21 +98,29 @@ def _freeze(request: Request, loaded: Loaded, sealed: Sealed) -> Plan:
     parameters = dict(request.parameters)
     chosen: Sequence[str] | None = parameters.pop(CLOUDS_PARAM, None)
     given = {cloud: parameters.pop(PASSWORD_PREFIX + cloud, None) for cloud in generator.clouds}
+    old = old_plan(parameters.pop(REBUILD_PARAM, None), generator, catalog=catalog, chosen=chosen)
     skipped = {}
-    for cloud in generator.clouds:
-        if not loaded.clouds[cloud].asks_password or (chosen is not None and cloud not in chosen):
+    for cloud in generator.clouds if old is None else old.targets:
+        if cloud not in generator.clouds or not loaded.clouds[cloud].asks_password:
+            continue
+        if chosen is not None and cloud not in chosen:
             continue
         if given[cloud]:
             sealed.credentials[cloud] = _sealed(cloud, given[cloud])
         else:
             skipped[cloud] = _without_password(request, cloud)
-    for name in generator.secrets:
+    for name in generator.secrets if old is None else old.secrets:
         sealed.secrets[name] = _sealed_secret(request, name, parameters.pop(name, None))
     created = datetime.now(UTC).replace(microsecond=0)
+    build_id = new_build_id(created, f"{request.dag_id}\0{request.run_id}")
+    if old is not None:
+        return begin_again(
+            old, generator, loaded.clouds, catalog=catalog, build_id=build_id, created=created, skipped=skipped
+        )
     return freeze(
         generator,
         loaded.clouds,
-        build_id=new_build_id(created, f"{request.dag_id}\0{request.run_id}"),
+        build_id=build_id,
         created=created,
         parameters=parameters,
         chosen_clouds=chosen,
@@ -154,4 +163,5 @@ def _without_password(request: Request, cloud: str) -> str:
 
 def _content(plan: Plan) -> dict[str, Any]:
     """What a version of a generator consists of, for the catalog: all but what is the build's own."""
-    return plan.model_dump(mode="json", exclude={"build_id", "created", "parameters", "skipped"})
+    left_out = {"build_id", "created", "parameters", "skipped", "skip_if_unchanged", "rebuild_of"}
+    return plan.model_dump(mode="json", exclude=left_out)
