@@ -102,7 +102,7 @@ FORM = [
 KEYS = [
     Row("key-misspelt", "x.yaml:7: desription", top("desription: x"), ("is no key here", "did you mean description?")),
     Row("key-of-another-tool", "x.yaml:7: clouds.ec2.flavor", entry("flavor: m1.small"), ("is no key here", "did you mean instance_type?")),
-    Row("key-nobody-knows", "x.yaml:7: clouds.ec2.verify", entry("verify: true"), ("is no key here", "the keys here are: disk_gib, image_name")),
+    Row("key-nobody-knows", "x.yaml:7: clouds.ec2.polish", entry("polish: true"), ("is no key here", "the keys here are: disk_gib, image_name")),
     Row("key-with-a-cyrillic-letter", "x.yaml:7: ", top("s\u0441hedule: x"), ("is no key here", "did you mean schedule?")),
     Row("key-that-paints-the-terminal", r"x.yaml:7: \x1b[31mred", top('"\\e[31mred": x'), ("is no key here", "the keys here are")),
     Row("key-of-two-lines", r"x.yaml:7: a\nb", top('"a\\nb": x'), ("is no key here", "the keys here are")),
@@ -278,6 +278,7 @@ ENTRIES = [
     Row("image-name-of-256", "x.yaml:7: clouds.hotel.image_name", f'{OPENSTACK}    image_name: "{"x" * 248}{{date}}"\n', ("the name has 256 characters", "OpenStack wants 1 to 255")),
     Row("image-name-above-the-repository", "x.yaml:6: clouds.site.image_name", f'{NIMBUS}    image_name: "../{{generator}}"\n', ("'../x' is no name for an image of Nimbus", "use letters, digits and . _ -")),
     Row("image-name-an-option", "x.yaml:6: clouds.site.image_name", f'{NIMBUS}    image_name: "--common"\n', ("'--common' is no name for an image of Nimbus", "use letters, digits and . _ -")),
+    Row("verify-in-words", "x.yaml:7: clouds.ec2.verify", entry("verify: never"), ("must be true or false, not the text 'never'", "write true or false")),
     Row("public-in-words", "x.yaml:7: clouds.ec2.public", entry("public: yes"), ("must be true or false, not the text 'yes'", "write true or false, without quotes")),
     Row("public-a-number", "x.yaml:7: clouds.ec2.public", entry("public: 1"), ("must be true or false, not the number 1", "write true or false")),
     Row("required-in-quotes", "x.yaml:7: clouds.ec2.required", entry('required: "true"'), ("must be true or false, not the text 'true'", "write true or false")),
@@ -299,4 +300,16 @@ ENTRIES = [
     Row("tag-that-is-glances", "x.yaml:7: clouds.hotel.tags", f"{OPENSTACK}    tags: {{Visibility: public}}\n", ("the tag Visibility is an image's own word", "choose another name")),
 ]  # fmt: skip
 
-ROWS = [*FORM, *KEYS, *BROUGHT, *PARAMETERS, *ENTRIES]
+VERIFICATION = [
+    Row("verify-a-number", "x.yaml:7: verify", top("verify: 1"), ("must be true or false, not the number 1", "write true or false")),
+    Row("tests-a-text", "x.yaml:7: tests", top("tests: ok.sh"), ("must be a list, not the text 'ok.sh'", "write")),
+    Row("tests-a-number", "x.yaml:7: tests.0", top("tests: [5]"), ("must be text, not the number 5", QUOTES)),
+    Row("tests-no-such-file", "x.yaml:7: tests.0", top("tests: [no.sh]"), ("no.sh", "include/scripts")),
+    Row("tests-above", "x.yaml:7: tests.0", top("tests: [../../etc/passwd]"), ("../../etc/passwd", "include/scripts")),
+    Row("tests-without-shebang", "x.yaml:7: tests.0", top('tests: ["dstat\\ntrue\\n"]'), ("the text", SHEBANG)),
+    Row("tests-never-run", "x.yaml:7: tests", top("tests: [ok.sh]\nverify: false"), ("never run, as no image is verified", "remove `verify: false`, or the tests")),
+    Row("time-limit-of-verify", "x.yaml:7: time_limits.verify", top("time_limits: {verify: soon}"), ("soon", TIME)),
+    Row("verify-misspelt", "x.yaml:7: verfy", top("verfy: false"), ("verfy", "verify")),
+]  # fmt: skip
+
+ROWS = [*VERIFICATION, *FORM, *KEYS, *BROUGHT, *PARAMETERS, *ENTRIES]

@@ -11,6 +11,7 @@ import gc
 import hashlib
 import os
 import signal
+import sqlite3
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
@@ -28,6 +29,7 @@ from imagesmith.clouds.memory_world import Fault
 from imagesmith.core import Cloud, InstanceState, ResourceKind, TargetState
 from imagesmith.definition import DEFAULT_TIME_LIMITS_S
 from imagesmith.errors import (
+    BuildStateError,
     ImagesmithError,
     InstanceLost,
     LaunchRefused,
@@ -40,6 +42,7 @@ from imagesmith.errors import (
 )
 from imagesmith.keys import derive
 from imagesmith.plan import Plan, PlannedTarget
+from imagesmith.sealing import seal_value
 from imagesmith.steps.runner import Deployment, Step, run_step
 from imagesmith.waiting import SharedLooks
 
@@ -268,8 +271,19 @@ class World:
         self.said: list[str] = []
         self.life: Life | None = None
 
-    def begin(self, *, script: str = SCRIPT, tests: tuple[str, ...] = (), verify: bool = True, **limits_s: int) -> None:
+    def begin(
+        self,
+        *,
+        script: str = SCRIPT,
+        tests: tuple[str, ...] = (),
+        verify: bool = True,
+        token: str = "",
+        **limits_s: int,
+    ) -> None:
         plan = _plan(self.machine.port, script=script, tests=tests, verify=verify, limits_s=limits_s)
+        later = datetime.now(UTC) + timedelta(hours=1)
+        sealed = {"token": seal_value(SECRET, token, generator="tools", parameter="token", expires=later)}
+        plan = plan.model_copy(update={"secrets": ("token",) if token else ()})
         self.catalog.begin_build(
             build_id=BUILD,
             generator="tools",
@@ -280,8 +294,9 @@ class World:
             requested_by="",
             requested_how="manual",
             plan=plan.model_dump(mode="json"),
-            deadline=datetime.now(UTC) + timedelta(hours=1),
+            deadline=later,
             targets=[NewTarget(cloud=CLOUD, image_name=f"tools-{BUILD}")],
+            sealed_secrets=sealed if token else None,
         )
 
     def enter(self, step: Step) -> dict[str, str]:
@@ -635,3 +650,68 @@ def test_one_instance_at_a_time_is_enough(world):
     world.cloud.launch = counted  # type: ignore[method-assign]
     world.enter(Step.VERIFY_IMAGE)
     assert seen == [[]]
+
+
+TOKEN = "S3cret 'tok&ên'/+?"
+IN_PIECES = """#!/bin/sh
+printf 'token=%s' "$token" | head -c 14
+sleep 0.3
+printf 'token=%s' "$token" | tail -c +15
+echo '.'
+echo "$token" | base64
+echo run >>"$HOME/runs"
+"""
+
+
+@pytest.mark.parametrize("after_effect", [False, True], ids=["before each effect", "after each effect"])
+def test_killed_at_every_call_a_secret_parameter_is_never_shown_or_kept(world, tmp_path, after_effect):
+    world.begin(script=IN_PIECES, token=TOKEN)
+    world.life = Life(after_effect=after_effect)
+    deaths = [world.enter_until_done(step) for step in Step]
+    assert min(deaths) >= 3, deaths
+    target = world.target()
+    # "wo=" stands for the line end, and for the last bits of the value.
+    assert (target.state, target.output_tail) == (TargetState.SUCCESSFUL, "token=***.\n***wo=\n")
+    assert world.machine.runs() == 1
+    assert "token=***." in world.said
+    with sqlite3.connect(tmp_path / "catalog.db") as database:
+        kept = "\n".join(database.iterdump())
+    for text in (kept, "\n".join(world.said)):
+        assert not any(part in text for part in (TOKEN, "S3cret", "tok&", "ên'/+"))
+    assert not list(Path("/dev/shm").glob(f"imagesmith-{BUILD}*"))
+
+
+@pytest.mark.parametrize("script", ["echo $token >&2; exit 3", 'printf "$token"; sleep 60'])
+def test_the_error_of_a_script_hides_a_secret_parameter(world, script):
+    world.begin(script=f"#!/bin/sh\n{script}\n", token=TOKEN, customize=2)
+    world.enter(Step.LAUNCH_VM)
+    with pytest.raises(ScriptError if "exit" in script else TimeLimitExceeded) as error:
+        world.enter(Step.CUSTOMIZE)
+    steps = world.catalog.steps(BUILD)
+    for text in (str(error.value), world.target().error, steps[-1].error):
+        assert "the last it printed:\n***" in text
+        assert "S3cret" not in text
+
+
+def test_an_error_that_holds_a_secret_parameter_is_told_without_it(world):
+    """What a machine answers where something goes wrong may hold what it was sent."""
+    world.begin(token=TOKEN)
+
+    def refuse(*_: object) -> None:
+        raise QuotaExceeded(f"{CLOUD}: no room for {TOKEN}") from ValueError(TOKEN)
+
+    world.cloud.find_source_image = refuse
+    with pytest.raises(QuotaExceeded, match=r"no room for \*\*\*") as error:
+        world.enter(Step.LAUNCH_VM)
+    assert error.value.__cause__ is None and error.value.__suppress_context__
+    assert TOKEN not in world.target().error
+
+
+def test_what_removes_a_build_needs_none_of_its_secret_parameters(world):
+    world.begin(token=TOKEN)
+    world.enter(Step.LAUNCH_VM)
+    world.catalog.end_build(BUILD, "failed")
+    with pytest.raises(BuildStateError, match="its secret parameters token were removed"):
+        world.enter(Step.CUSTOMIZE)
+    world.enter(Step.TERMINATE)
+    assert world.left() == set()

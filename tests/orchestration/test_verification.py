@@ -9,6 +9,7 @@ from imagesmith.core import TargetState
 
 from .nimbus_sites import KVM, XEN, NimbusSites
 from .openstack_sites import INDIA, SIERRA, Sites
+from .test_secret_parameters import PARAMETERS, VALUE, rows_of, sealed
 
 INSTALL = "#!/bin/sh\n# sandbox: install htop 3.2.2-2\n"
 
@@ -113,6 +114,19 @@ def test_a_bad_image_is_removed_and_says_why(deployment, case):
     assert deployment.site.images() == {}
     assert deployment.site.left() == []
     assert deployment.catalog.images(build_id=build.build_id) == []
+
+
+def test_a_secret_in_the_image_is_found_and_not_told(deployment, capfd, caplog):
+    script = "#!/bin/sh\n# sandbox: write /root/notes the token is $token\n"
+    deployment.generator(parameters=PARAMETERS, script=script, verify=True)
+    run = deployment.run(conf=sealed())
+    target = deployment.target(run)
+    assert (run.state, target.state) == ("failed", TargetState.FAILED)
+    assert "/root/notes holds the value of the secret parameter token" in target.error
+    assert VALUE not in target.error + "".join(capfd.readouterr()) + caplog.text
+    assert VALUE.encode() not in rows_of(deployment)
+    assert deployment.site.images() == {}
+    assert deployment.site.left() == []
 
 
 @pytest.mark.parametrize(("file", "cloud", "expected"), [(False, None, 1), (True, False, 1), (False, True, 2)])

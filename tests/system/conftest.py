@@ -66,8 +66,8 @@ class Airflow:
         assert done.returncode == code, done.stdout + done.stderr
         return done.stdout
 
-    def typed(self, *arguments: str, answer: str) -> tuple[int, str]:
-        """Exit code and terminal of `imagesmith ARGUMENTS` when somebody answers its question for a password."""
+    def typed(self, *arguments: str, answer: str, question: str = "Password for") -> tuple[int, str]:
+        """Exit code and terminal of `imagesmith ARGUMENTS` when somebody answers its question."""
         ours, theirs = pty.openpty()
         argv = [sys.executable, "-m", "imagesmith.cli", *arguments]
         ends = {"stdin": theirs, "stdout": theirs, "stderr": theirs}
@@ -77,7 +77,7 @@ class Airflow:
         with contextlib.suppress(OSError):  # how a terminal ends
             while piece := os.read(ours, 65536):
                 shown += piece.decode(errors="replace")
-                if not answered and "Password for" in shown:
+                if not answered and question in shown:
                     os.write(ours, f"{answer}\n".encode())
                     answered = True
         os.close(ours)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -16,6 +18,7 @@ from imagesmith.plan import Plan, freeze, new_build_id, params_schema
 from imagesmith.sealing import seal_value
 from imagesmith.secret_parameters import secret_names
 from imagesmith.steps.begin import Request, begin
+from imagesmith.steps.context import TargetContext
 from imagesmith.steps.publish import publish
 from imagesmith.steps.runner import Deployment, unsealed_secrets
 
@@ -179,3 +182,22 @@ def test_a_file_that_cannot_tell_is_not_taken_for_one_without(include: Path) -> 
     assert secret_names(include) is None
     assert secret_names(include, only="torn") is None
     assert secret_names(include, only="tools") == {"token"}
+
+
+def test_no_step_emits_or_shows_a_value() -> None:
+    said: list[str] = []
+    nothing: Any = None
+    context = TargetContext(
+        plan=nothing,
+        target=nothing,
+        catalog=nothing,
+        cloud=nothing,
+        looks=nothing,
+        waits=nothing,
+        secret=b"",
+        emit=said.append,
+        secrets={"token": VALUE},
+    )
+    context.emit(f"got {VALUE} and {quote(VALUE)}.")
+    assert said == ["got *** and ***."]
+    assert VALUE not in repr(context)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from argparse import Namespace
 from io import StringIO
 from pathlib import Path
 
 import pytest
 
+from imagesmith.commands.choice import conf_of
 from imagesmith.commands.passwords import piped_in, typed_in
 from imagesmith.errors import DefinitionError
 
@@ -120,3 +122,14 @@ def test_what_can_be_no_secret_is_refused_and_not_repeated(
     with pytest.raises(DefinitionError, match=said) as refusal:
         piped_in("tools", given, StringIO(stdin))
     assert "hunter2" not in str(refusal.value)
+
+
+def test_a_piped_secret_goes_into_the_conf_beside_what_stands_on_the_command_line(
+    include: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (include / "generators" / "tools.yaml").write_text(
+        SECRET.replace("parameters:\n", "parameters:\n  count: {type: integer, default: 1}\n")
+    )
+    monkeypatch.setattr("sys.stdin", StringIO("s3cret-value\n"))
+    conf = conf_of(Namespace(name="tools", param=["token=-", "count=3"], cloud=["ec2"]))
+    assert conf == {"token": "s3cret-value", "count": 3, "clouds": ["ec2"]}

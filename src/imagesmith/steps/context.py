@@ -52,6 +52,12 @@ class TargetContext:
     # The values of the secret parameters, in the clear: for the scripts, and never for what is stored or shown.
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
 
+    def __post_init__(self) -> None:
+        """What is emitted holds no secret, whoever emits it."""
+        if self.secrets:
+            emit = self.emit
+            self.emit = lambda line: emit(self.mask.text(line))
+
     @property
     def name(self) -> str:
         """The cloud's name."""
