@@ -20,6 +20,7 @@ from imagesmith.cloud_settings import CloudSettings
 from imagesmith.generator import Generator, load_all
 from imagesmith.plan import params_schema, time_limits_s
 from operators.begin import Begin
+from operators.image_assets import build_schedule
 from operators.launch_vm import LaunchVM
 from operators.publish import Publish
 from operators.snapshot_image import SnapshotImage
@@ -39,7 +40,7 @@ def generator_dag(generator: Generator, clouds: Mapping[str, CloudSettings]) -> 
         dag_id=generator.name,
         description=generator.description,
         doc_md=_doc(generator),
-        schedule=generator.schedule,
+        schedule=build_schedule(generator),
         start_date=datetime(2026, 1, 1),
         catchup=False,
         max_active_runs=64,
@@ -50,7 +51,7 @@ def generator_dag(generator: Generator, clouds: Mapping[str, CloudSettings]) -> 
         is_paused_upon_creation=False,
     ) as dag:
         begin = Begin(task_id="begin", generator=generator.name)
-        publish = Publish(task_id="publish")
+        publish = Publish(task_id="publish", generator=generator.name)
         for cloud in generator.clouds:
             terminate = _target_group(begin, generator, cloud, pool=clouds[cloud].pool)
             terminate >> publish

@@ -18,6 +18,7 @@ TASK_MODULES = (
     "hooks.nimbus_hook",
     "hooks.opening",
     "hooks.openstack_hook",
+    "imagesmith.envelope",
     "operators.begin",
     "operators.launch_vm",
     "operators.publish",

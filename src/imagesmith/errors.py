@@ -20,6 +20,7 @@ ImagesmithError
 ├── BuildStateError          whoever cleared or started tasks by hand
 ├── QuestionRefused          whoever asked: an image or a package that is not named well enough
 ├── BuildFailed              whoever acts on the reasons in its message, one for each target
+├── ProofRefused             whoever was about to rely on a file: it does not prove what it should
 ├── SetupError               whoever runs this deployment: a secret, a database, a tool is missing
 │   └── ConnectionMissing
 └── Transient                nobody: the same call may succeed later
@@ -101,6 +102,10 @@ class TimeLimitExceeded(ImagesmithError):
 
 class BuildStateError(ImagesmithError):
     """The build's record does not allow this step now."""
+
+
+class ProofRefused(ImagesmithError):
+    """A signed statement that does not hold: changed, of another key, or not about what was asked."""
 
 
 class SetupError(ImagesmithError):

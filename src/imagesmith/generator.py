@@ -11,12 +11,13 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
 from imagesmith import settings as deployment
 from imagesmith.allowances import Allowance, Consistency
+from imagesmith.chains import Chains, parent_in
 from imagesmith.cloud_settings import FILE_NAME, CloudSettings, read_clouds
 from imagesmith.content import Script, UploadFile, read_files, read_scripts, read_tests
 from imagesmith.definition import CloudEntry, GeneratorFile, TimeLimits
@@ -46,6 +47,8 @@ class Generator(BaseModel):
     files: tuple[UploadFile, ...]
     parameters: dict[str, Parameter]
     schedule: str | None
+    rebuild_when: Literal["parent"] | None = None
+    skip_if_unchanged: bool = False
     time_limit_s: int
     time_limits: TimeLimits
     consistency: Consistency = "report"
@@ -56,11 +59,18 @@ class Generator(BaseModel):
     def version(self) -> str:
         """12 hex digits of all that shapes the images: the same content is the same version everywhere.
 
-        Name, scripts, files, parameters and the clouds' entries count. Schedule, descriptions, time limits, tests, what
-        may differ, names of files in `include` and the way the YAML is written change no image and are left out.
+        Name, scripts, files, parameters and the clouds' entries count. What starts a build or leaves it out
+        (schedule, `rebuild_when`, `skip_if_unchanged`), descriptions, time limits, tests, what may differ, names of
+        files in `include` and the way the YAML is written change no image and are left out.
         """
         canonical = json.dumps(self._content(), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
         return hashlib.sha256(canonical.encode()).hexdigest()[:12]
+
+    @property
+    def parents(self) -> dict[str, str]:
+        """The generators whose images this one starts from, by cloud."""
+        sources = {cloud: entry.source_image.generator for cloud, entry in self.clouds.items()}
+        return {cloud: parent for cloud, parent in sources.items() if parent}
 
     @property
     def secrets(self) -> tuple[str, ...]:
@@ -113,10 +123,13 @@ def load_all(include_dir: Path, *, only: str | None = None) -> Loaded:
     findings = list(read.findings)
     paths, stray = generator_files(include_dir)
     findings += stray
+    chains = Chains(include_dir / FOLDER)
     for path in paths:
         if only not in (None, path.stem):
             continue
-        generator, found = load_generator(path, read.clouds, include_dir=include_dir, broken_clouds=read.broken)
+        generator, found = load_generator(
+            path, read.clouds, include_dir=include_dir, broken_clouds=read.broken, chains=chains
+        )
         findings += found
         if generator is not None:
             generators[generator.name] = generator
@@ -144,10 +157,12 @@ def load_generator(
     *,
     include_dir: Path,
     broken_clouds: Collection[str] = (),
+    chains: Chains | None = None,
 ) -> tuple[Generator | None, list[Finding]]:
     """The generator of the file, or None and every mistake in it.
 
-    `broken_clouds` are names that clouds.yaml has but that cannot be used; the finding then says so.
+    `broken_clouds` are names that clouds.yaml has but that cannot be used; the finding then says so. `chains` knows the
+    generators beside this one, by default those of its own folder.
     """
     document = read_document(path, shown_as=_shown(path, include_dir))
     if not document.readable:
@@ -156,6 +171,7 @@ def load_generator(
     _check_name(path, document)
     _check_parameters(document)
     _check_clouds(document, clouds, broken=broken_clouds, generator=path.stem)
+    _check_chain(document, chains or Chains(path.parent), generator=path.stem)
     _check_tests(document)
     scripts = read_scripts(document, include_dir / "scripts")
     tests = read_tests(document, include_dir / "scripts")
@@ -208,6 +224,8 @@ def _generator(
         files=tuple(files),
         parameters=parsed.parameters,
         schedule=parsed.schedule,
+        rebuild_when=parsed.rebuild_when,
+        skip_if_unchanged=parsed.skip_if_unchanged,
         time_limit_s=parsed.time_limit,
         time_limits=parsed.time_limits,
         consistency=parsed.consistency,
@@ -240,10 +258,20 @@ def _check_parameters(document: Document) -> None:
             document.report(("parameters", name), *problem)
         for key, message, cure in own_problems(_mapping(value)):
             document.report(("parameters", name, key), message, cure)
-        if document.value.get("schedule") and isinstance(value, dict) and (secret or value.get("default") is None):
-            what, cure = ("is secret", "") if secret else ("has no default", "add `default:` or ")
-            message = f"{what}, and builds by schedule have nobody to ask"
-            document.report(("parameters", name), message, f"{cure}remove the schedule")
+        if isinstance(value, dict):
+            _check_unattended(document, name, value, secret=secret)
+
+
+def _check_unattended(document: Document, name: str, value: Mapping[str, Any], *, secret: bool) -> None:
+    """What a parameter must have where builds begin, or are left out, with nobody there to be asked."""
+    starts = [key for key in ("schedule", "rebuild_when") if document.value.get(key)]
+    if starts and (secret or value.get("default") is None):
+        what, cure = ("is secret", "") if secret else ("has no default", "add `default:` or ")
+        message = f"{what}, and builds by {starts[0]} have nobody to ask"
+        document.report(("parameters", name), message, f"{cure}remove the {starts[0]}")
+    if secret and document.value.get("skip_if_unchanged") is True:
+        message = f"cannot tell whether the secret parameter {name} is unchanged: its value is kept nowhere"
+        document.report(("skip_if_unchanged",), message, "remove it, or the secret parameter")
 
 
 def _check_tests(document: Document) -> None:
@@ -284,6 +312,8 @@ def _check_entry(
         _report(document, (*at, "image_name"), settings.image_name_problem(sample(template, generator)))
     source = entry.get("source_image")
     words = {"id": source} if isinstance(source, str) else _texts(source)
+    if parent_in(entry):
+        words = {}  # an image of ours, found by the catalog
     problem = settings.source_image_problem(
         image_id=words.get("id", ""),
         name=words.get("name", ""),
@@ -292,6 +322,21 @@ def _check_entry(
     )
     _report(document, (*at, "source_image"), problem)
     _report(document, (*at, "tags"), settings.tags_problem(_texts(entry.get("tags"))))
+
+
+def _check_chain(document: Document, chains: Chains, *, generator: str) -> None:
+    parents = {cloud: parent_in(entry) for cloud, entry in _mapping(document.value.get("clouds")).items()}
+    for cloud, parent in parents.items():
+        if parent and NAME_SHAPE.fullmatch(parent):
+            at: KeyPath = ("clouds", cloud, "source_image")
+            _report(document, at, chains.problem(generator, cloud=cloud, parent=parent))
+    if document.value.get("rebuild_when") != "parent":
+        return
+    if not any(parents.values()):
+        cure = "write `source_image: {generator: NAME}` there, or remove it"
+        document.report(("rebuild_when",), "has no parent: no cloud's image starts from another generator's", cure)
+    if document.value.get("schedule") == "@once":
+        document.report(("schedule",), "'@once' does not go with rebuild_when", "remove one of the two")
 
 
 def _texts(value: object) -> dict[str, str]:

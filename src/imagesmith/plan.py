@@ -60,12 +60,16 @@ class PlannedFile(_Frozen):
 
 
 class PlannedSource(_Frozen):
-    """The source image to look for: `id`, or `name`, `properties` and `owner`."""
+    """The source image to look for: `id`, or `name`, `properties` and `owner`, or the newest of a `generator`."""
 
     id: str = ""
     name: str = ""
     owner: str = ""
     properties: dict[str, str] = {}
+    generator: str = ""
+
+    def __str__(self) -> str:
+        return f"the newest image of {self.generator}" if self.generator else str(self.query())
 
     def query(self) -> ImageQuery:
         """The same for a driver."""
@@ -117,6 +121,8 @@ class Plan(_Frozen):
     targets: dict[str, PlannedTarget]
     # Clouds that were chosen and are left out all the same, each with the reason and the cure.
     skipped: dict[str, str] = {}
+    # Whether a target is left out whose image would be the same as an earlier one.
+    skip_if_unchanged: bool = False
     consistency: Consistency = "report"
     allow_differences: tuple[Allowance, ...] = ()
     # The build whose inputs these are, where one was built again.
@@ -188,6 +194,7 @@ def freeze(
         time_limit_s=generator.time_limit_s,
         targets={name: _target(generator, name, clouds=clouds, build_id=build_id, created=created) for name in names},
         skipped=dict(skipped or {}),
+        skip_if_unchanged=generator.skip_if_unchanged,
         consistency=generator.consistency,
         allow_differences=generator.allow_differences,
     )

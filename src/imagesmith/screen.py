@@ -151,6 +151,8 @@ def _target_lines(progress: TargetProgress, now: datetime) -> list[str]:
     lines = [f"  {target.cloud}{optional}: {target.state}"]
     if image is not None:
         lines.append(f"    image     {image.image_id}  {image.name}{'  public' if image.public else ''}")
+    if image is not None and target.kept_image_id:
+        lines.append(f"    unchanged since build {image.build_id}, so nothing was built")
     if target.source_image_id:
         lines.append(f"    made from {target.source_image_id}  {target.source_image_name}")
     if progress.steps:

@@ -800,3 +800,60 @@ def test_an_image_has_the_inventory_its_target_had(catalog: Catalog) -> None:
     verified = catalog.image_verified("ec2", "ami-1")
     assert verified.verified_at is not None
     assert catalog.image_verified("ec2", "ami-1") == verified
+
+
+def test_the_newest_successful_image_is_found_by_what_it_was_made_of(catalog: Catalog, clock: Clock) -> None:
+    for number, (version, source) in enumerate([("v1", "ami-a"), ("v2", "ami-a"), ("v2", "ami-b"), ("v3", "ami-a")]):
+        build = begin_another(catalog, number, version=version)
+        catalog.update_target(build.build_id, "ec2", source_image_id=source)
+        catalog.record_image(build.build_id, "ec2", image_id=f"ami-{number}", name="one")
+        clock.pass_s(1)
+        catalog.image_available("ec2", f"ami-{number}")
+        if version != "v3":
+            catalog.advance_target(build.build_id, "ec2", TargetState.SUCCESSFUL)
+
+    def ids(**wanted: Any) -> list[str]:
+        found = catalog.successful_images("dstat", cloud="ec2", limit=10, **wanted)
+        return [image.image_id for image in found]
+
+    assert ids() == ["ami-2", "ami-1", "ami-0"], "the newest has an image, but its target is not successful"
+    assert ids(version="v2") == ["ami-2", "ami-1"]
+    assert ids(version="v2", source_image_id="ami-a") == ["ami-1"]
+    assert [image.image_id for image in catalog.successful_images("dstat", cloud="ec2")] == ["ami-2"]
+    assert catalog.successful_images("dstat", cloud="hotel") == catalog.successful_images("other", cloud="ec2") == []
+    catalog.image_deleted("ec2", "ami-2")
+    assert ids() == ["ami-1", "ami-0"]
+    gone = catalog.image("ec2", "ami-2")
+    assert gone is not None
+    assert gone.deleted_at is not None
+    assert catalog.image("hotel", "ami-2") is None
+
+
+def test_a_target_that_keeps_an_image_is_successful_with_it(catalog: Catalog) -> None:
+    begin(catalog)
+    kept = catalog.keep_image(BUILD, "ec2", "ami-0")
+    assert (kept.state, kept.kept_image_id, kept.instance_id) == (TargetState.SUCCESSFUL, "ami-0", "")
+    assert kept.ended_at is not None
+    assert catalog.keep_image(BUILD, "ec2", "ami-1") == kept, "it has ended"
+    assert catalog.build(BUILD).state is BuildState.RUNNING
+    catalog.fail_target(BUILD, "hotel", "no room")
+    assert catalog.keep_image(BUILD, "hotel", "ami-0").kept_image_id == ""
+
+
+def test_a_build_knows_until_when_its_images_were_made_known(catalog: Catalog, clock: Clock) -> None:
+    begin(catalog)
+    catalog.end_build(BUILD, BuildState.FAILED)
+    assert catalog.restart_build(BUILD, deadline=NOON + 2 * HOUR).announced_at is None
+    ended = catalog.end_build(BUILD, BuildState.SUCCESSFUL)
+    assert ended.ended_at is not None
+    clock.pass_s(60)
+    assert catalog.restart_build(BUILD, deadline=NOON + 3 * HOUR).announced_at == ended.ended_at
+    catalog.end_build(BUILD, BuildState.FAILED)
+    assert catalog.restart_build(BUILD, deadline=NOON + 4 * HOUR).announced_at == ended.ended_at
+
+
+def test_a_statement_is_kept_until_a_later_end_has_another(catalog: Catalog) -> None:
+    begin(catalog)
+    catalog.record_provenance(BUILD, '{"payload": "1"}')
+    catalog.record_provenance(BUILD, '{"payload": "2"}')
+    assert catalog.build(BUILD).provenance == '{"payload": "2"}'

@@ -33,6 +33,7 @@ _FRESH_TARGET: Mapping[str, Any] = {
     "verify_instance_id": "",
     "verify_address": "",
     "verify_host_key": "",
+    "kept_image_id": "",
     "verify_inspected_id": "",
     "identity": "",
     "test_index": 0,
@@ -97,6 +98,8 @@ class BuildStore(Access):
         build = the_build(session, build_id, lock=True)
         if build.state is BuildState.RUNNING and build.attempt > 1 and build.deadline == deadline:
             return record(BuildRecord, build)
+        if build.state is BuildState.SUCCESSFUL:
+            build.announced_at = build.ended_at
         build.attempt += 1
         build.state, build.deadline, build.ended_at, build.error = BuildState.RUNNING, deadline, None, ""
         rows = select(Target).where(Target.build_id == build_id).order_by(Target.cloud).with_for_update()
@@ -116,6 +119,11 @@ class BuildStore(Access):
         if not BuildState(state).ended:
             raise ValueError(f"{build_id}: {state} is no end of a build; use set_build_state")
         return self._move(session, build_id, state, error=error)
+
+    @writes
+    def record_provenance(self, session: Session, build_id: str, envelope: str) -> None:
+        """Keeps the signed statement about the build's images; that of a later end replaces it."""
+        the_build(session, build_id, lock=True).provenance = envelope
 
     @writes
     def record_comparison(

@@ -81,6 +81,7 @@ class BuildRecord:
 
     `verdict` says whether its images are alike and `comparison` in what they differ; `provenance` is the signed
     statement (a DSSE envelope, JSON). `sealed_secrets` are the secret parameters by name, until the build has ended.
+    Images that were available at `announced_at` were made known to those who wait for them; None: none was yet.
     """
 
     build_id: str
@@ -101,6 +102,7 @@ class BuildRecord:
     comparison: Mapping[str, Any] | None
     provenance: str
     sealed_secrets: Mapping[str, Any] | None = field(repr=False)
+    announced_at: datetime | None
 
 
 @dataclass(frozen=True)
@@ -113,6 +115,7 @@ class TargetRecord:
     `identity` are hashes of what that instance was told from others by, a line each. `verify_instance_id` was launched
     from the saved image, `verify_inspected_id` is it, too, once it was found right; `test_index` is the
     number of tests that ended well there.
+    `kept_image_id` is an earlier build's image, where a new one would have been the same and none was made.
     """
 
     build_id: str
@@ -136,6 +139,7 @@ class TargetRecord:
     verify_instance_id: str
     verify_address: str
     verify_host_key: str
+    kept_image_id: str
     verify_inspected_id: str
     identity: str
     test_index: int

@@ -158,6 +158,7 @@ class Build(Base):
     comparison: Mapped[dict[str, Any] | None]
     provenance: Mapped[str] = mapped_column(default="", server_default="")
     sealed_secrets: Mapped[dict[str, Any] | None]
+    announced_at: Mapped[datetime | None]
 
 
 class Target(Base):
@@ -190,6 +191,7 @@ class Target(Base):
     verify_instance_id: Mapped[str] = mapped_column(default="", server_default="")
     verify_address: Mapped[str] = mapped_column(default="", server_default="")
     verify_host_key: Mapped[str] = mapped_column(default="", server_default="")
+    kept_image_id: Mapped[str] = mapped_column(default="", server_default="")
     verify_inspected_id: Mapped[str] = mapped_column(default="", server_default="")
     test_output_tail: Mapped[str] = mapped_column(default="", server_default="")
     test_index: Mapped[int] = mapped_column(default=0, server_default="0")

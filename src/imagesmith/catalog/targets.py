@@ -70,6 +70,16 @@ class TargetStore(Access):
         return record(TargetRecord, target)
 
     @writes
+    def keep_image(self, session: Session, build_id: str, cloud: str, image_id: str) -> TargetRecord:
+        """The target successful with the image of an earlier build; one that has ended is left as it is."""
+        _note_that_it_runs(session, build_id)
+        target = the_target(session, build_id, cloud, lock=True)
+        if not target.state.ended:
+            target.kept_image_id = image_id
+            self._enter(target, TargetState.SUCCESSFUL)
+        return record(TargetRecord, target)
+
+    @writes
     def fail_target(
         self,
         session: Session,

@@ -74,7 +74,7 @@ def _target_described(target: PlannedTarget, *, build_id: str) -> list[str]:
     example = " (with the build's own id)" if build_id in target.image_name else ""
     limits = ", ".join(f"{step} {format_duration(limit_s)}" for step, limit_s in target.time_limits_s.items())
     rows = {
-        "source image": str(target.source_image.query()),
+        "source image": str(target.source_image),
         "instance": f"{target.instance_type or 'the default type'}{disk}, SSH as {target.ssh_username}",
         "new image": f"{target.image_name}{example}{', public' if target.public else ''}",
         "tags": ", ".join(f"{key}={value}" for key, value in target.tags.items()),

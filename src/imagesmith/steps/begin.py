@@ -163,4 +163,5 @@ def _without_password(request: Request, cloud: str) -> str:
 
 def _content(plan: Plan) -> dict[str, Any]:
     """What a version of a generator consists of, for the catalog: all but what is the build's own."""
-    return plan.model_dump(mode="json", exclude={"build_id", "created", "parameters", "skipped", "rebuild_of"})
+    left_out = {"build_id", "created", "parameters", "skipped", "skip_if_unchanged", "rebuild_of"}
+    return plan.model_dump(mode="json", exclude=left_out)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from imagesmith.catalog.records import TargetRecord
+from imagesmith.catalog.records import ImageRecord, TargetRecord
 from imagesmith.core import TAG_CLOUD, SourceImage, TargetState
 from imagesmith.errors import NameTaken
 from imagesmith.steps.context import TargetContext
 from imagesmith.steps.instances import bring_up
 from imagesmith.steps.roles import CUSTOMIZED
+from imagesmith.steps.source_image import source_query
+from imagesmith.steps.unchanged import same_image, unchanged
 from imagesmith.waiting import in_thread
 
 
@@ -15,9 +17,12 @@ async def launch_vm(context: TargetContext) -> dict[str, str]:
     """Launch the target's instance, or adopt it, and wait for its SSH; the instance's id and address."""
     row = await in_thread(context.catalog.advance_target, context.plan.build_id, context.name, TargetState.LAUNCHING)
     if row.state is TargetState.SUCCESSFUL:
-        return {"image_name": row.image_name}
+        kept = await in_thread(context.catalog.image, context.name, row.kept_image_id)
+        return _kept(kept) if kept else {"image_name": row.image_name}
     row = await _settle_source_image(context, row)
     if not row.instance_id:
+        if same := await in_thread(same_image, context.plan, row, context.catalog):
+            return await _keep(context, same)
         await _refuse_taken_name(context, row)
     row = await bring_up(context, row, CUSTOMIZED, image_id=row.source_image_id)
     return {"instance_id": row.instance_id, "address": row.address}
@@ -27,12 +32,23 @@ async def _settle_source_image(context: TargetContext, row: TargetRecord) -> Tar
     """The record with the source image's id: looked up once, then kept by every retry."""
     if row.source_image_id:
         return row
-    query = context.target.source_image.query()
+    query = await in_thread(source_query, context.target, context.catalog)
     found: SourceImage = await context.waits.call(
         f"{context.name}: look up source image {query}", context.cloud.find_source_image, query
     )
     context.emit(f"{context.name}: source image {found.id} ({found.name})")
     return await context.update(source_image_id=found.id, source_image_name=found.name)
+
+
+async def _keep(context: TargetContext, same: ImageRecord) -> dict[str, str]:
+    """The target ended with the image that is there."""
+    context.emit(unchanged(same))
+    await in_thread(context.catalog.keep_image, context.plan.build_id, context.name, same.image_id)
+    return _kept(same)
+
+
+def _kept(image: ImageRecord) -> dict[str, str]:
+    return {"image_id": image.image_id, "image_name": image.name, "unchanged_since": image.build_id}
 
 
 async def _refuse_taken_name(context: TargetContext, row: TargetRecord) -> None:

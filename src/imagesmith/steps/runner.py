@@ -21,6 +21,7 @@ from imagesmith.steps.launch_vm import launch_vm
 from imagesmith.steps.snapshot_image import snapshot_image
 from imagesmith.steps.ssh_customize import ssh_customize
 from imagesmith.steps.terminate import terminate
+from imagesmith.steps.unchanged import unchanged
 from imagesmith.steps.verify_image import verify_image
 from imagesmith.waiting import Limit, SharedLooks, StillWaiting, Waits, in_thread
 
@@ -184,11 +185,23 @@ def _limit(step: Step, plan: Plan, build: BuildRecord, *, started_at: datetime, 
     return min(own, whole, key=lambda limit: limit.at) if rule.bound_by_build else own
 
 
-def planned_target(catalog: Catalog, dag_id: str, run_id: str, cloud: str) -> tuple[str, PlannedTarget | str]:
-    """The build's id and the target's plan, or why it has none; raises BuildStateError without a build."""
+def planned_target(
+    catalog: Catalog, dag_id: str, run_id: str, *, cloud: str, step: Step
+) -> tuple[str, PlannedTarget | str]:
+    """The build's id and the target's plan, or why this step has none; raises BuildStateError without a build."""
     build = catalog.find_build(dag_id, run_id)
     if build is None:
         raise BuildStateError(f"{dag_id}: run {run_id} has no build in the catalog; clear its begin task")
     plan = Plan.model_validate(build.plan)
     left_out = plan.skipped.get(cloud) or f"{cloud} was not chosen for this build"
+    if plan.skip_if_unchanged and cloud in plan.targets and step not in (Step.LAUNCH_VM, Step.TERMINATE):
+        left_out = _kept(catalog, build.build_id, cloud)
+        return build.build_id, left_out or plan.targets[cloud]
     return build.build_id, plan.targets.get(cloud, left_out)
+
+
+def _kept(catalog: Catalog, build_id: str, cloud: str) -> str:
+    """Why nothing is done for a target that keeps an earlier build's image; "" where something is."""
+    image_id = catalog.target(build_id, cloud).kept_image_id
+    image = catalog.image(cloud, image_id) if image_id else None
+    return unchanged(image) if image else ""

@@ -163,4 +163,5 @@ async def _take_back_credential(context: TargetContext) -> None:
 
 
 def _but_the_image(row: TargetRecord) -> str:
-    return f" but image {row.image_name}" if row.state is TargetState.SUCCESSFUL else ""
+    made = row.state is TargetState.SUCCESSFUL and not row.kept_image_id
+    return f" but image {row.image_name}" if made else ""
