@@ -150,6 +150,7 @@ def test_a_build_over_rest(deployment: Deployment, rest: Rest, drop: Drop) -> No
     assert sorted(image.cloud for image in deployment.catalog.images(build_id=build.build_id)) == ["ec2", "west"]
 
 
+@pytest.mark.alone
 def test_a_generator_with_a_schedule_is_dropped_in_builds_and_goes(
     deployment: Deployment, rest: Rest, ui: AirflowUi, drop: Drop
 ) -> None:

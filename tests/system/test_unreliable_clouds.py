@@ -67,6 +67,7 @@ def test_every_build_ends_and_nothing_is_left(unreliable: Deployment, counts: di
 
 
 @pytest.mark.system
+@pytest.mark.alone  # its launches must have begun and met their limit before the trouble ends
 def test_a_cloud_that_never_answers_well_fails_the_build_with_its_reason(unreliable: Deployment) -> None:
     """Where the trouble outlasts the step's limit."""
     limits = {"time_limits": {"launch": "20s", "terminate": "60s"}}
