@@ -191,11 +191,11 @@ class Target(Base):
     verify_instance_id: Mapped[str] = mapped_column(default="", server_default="")
     verify_address: Mapped[str] = mapped_column(default="", server_default="")
     verify_host_key: Mapped[str] = mapped_column(default="", server_default="")
-    kept_image_id: Mapped[str] = mapped_column(default="", server_default="")
     verify_inspected_id: Mapped[str] = mapped_column(default="", server_default="")
     test_output_tail: Mapped[str] = mapped_column(default="", server_default="")
     test_index: Mapped[int] = mapped_column(default=0, server_default="0")
     test_output_offset: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
+    kept_image_id: Mapped[str] = mapped_column(default="", server_default="")
 
 
 class Step(Base):
