@@ -41,6 +41,9 @@ class Lines:
     def gone(self, kind: ResourceKind, resource_id: str) -> None:
         self.lines.append(("gone", kind, "", resource_id))
 
+    def shared(self, kind: ResourceKind, name: str) -> str:
+        return ""
+
 
 class Site(ABC):
     """An implementation with what a test must know of it and do to it."""

@@ -31,11 +31,13 @@ class TargetStore(Access):
         return [record(TargetRecord, row) for row in rows]
 
     @reads
-    def live_targets(self, session: Session) -> int:
-        """How many targets of all builds have not ended."""
+    def live_targets(self, session: Session, *, cloud: str | None = None) -> int:
+        """How many targets of all builds, or of those on one cloud, have not ended."""
         ended = [state for state in TargetState if state.ended]
         going_on = select(Build.build_id).where(Build.ended_at.is_(None))
         rows = select(func.count()).where(Target.state.not_in(ended), Target.build_id.in_(going_on))
+        if cloud is not None:
+            rows = rows.where(Target.cloud == cloud)
         return session.scalar(rows) or 0
 
     @writes

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
 from imagesmith.catalog.records import ResourceRecord, TargetRecord
 from imagesmith.core import (
     TAG_CLOUD,
@@ -29,6 +34,8 @@ from imagesmith.ssh import KeyRefused, Login, await_banner, connect
 from imagesmith.steps.context import TargetContext
 from imagesmith.waiting import in_thread
 
+# The newest source image another build has just found is the newest for us, too.
+SOURCE_GOOD_FOR = timedelta(minutes=1)
 INSTANCE_FIRST_LOOK_S = 0.5
 INSTANCE_LOOKS_S = (5, 3)
 SSH_LOOKS_S = (0.5,)
@@ -44,10 +51,10 @@ async def launch_vm(context: TargetContext) -> dict[str, str]:
     row = await in_thread(context.catalog.advance_target, context.plan.build_id, context.name, TargetState.LAUNCHING)
     if row.state is TargetState.SUCCESSFUL:
         return {"image_name": row.image_name}
-    row = await _settle_source_image(context, row)
+    row, details = await _settle_source_image(context, row)
     if not row.instance_id:
         await _refuse_taken_name(context, row)
-        row = await _launch(context, row)
+        row = await _launch(context, row, details)
     instance = await _running(context, row)
     row = await context.update(address=instance.address)
     await _ssh_answers(context, row)
@@ -59,21 +66,25 @@ def instance_name(context: TargetContext, row: TargetRecord) -> str:
     return f"imagesmith-{context.plan.build_id}-{context.name}-{row.attempt}"
 
 
-async def _settle_source_image(context: TargetContext, row: TargetRecord) -> TargetRecord:
-    """The record with the source image's id: looked up once, then kept by every retry."""
+async def _settle_source_image(context: TargetContext, row: TargetRecord) -> tuple[TargetRecord, Mapping[str, Any]]:
+    """The record with the source image's id: looked up once, then kept by every retry; and the image's details."""
     if row.source_image_id:
-        return row
+        return row, {}
     query = context.target.source_image.query()
-    found: SourceImage = await context.waits.call(
-        f"{context.name}: look up source image {query}", context.cloud.find_source_image, query
-    )
+
+    async def look() -> SourceImage:
+        since = max(context.plan.created, datetime.now(UTC) - SOURCE_GOOD_FOR)
+        return await context.looks.source_image(query, context.waits, since=since)
+
+    found = await context.waits.again(f"{context.name}: look up source image {query}", look)
     context.emit(f"{context.name}: source image {found.id} ({found.name})")
-    return await context.update(source_image_id=found.id, source_image_name=found.name)
+    return await context.update(source_image_id=found.id, source_image_name=found.name), found.details
 
 
 async def _refuse_taken_name(context: TargetContext, row: TargetRecord) -> None:
-    taken = await context.waits.call(
-        f"{context.name}: look up image {row.image_name}", context.cloud.find_image_named, row.image_name
+    taken = await context.waits.again(
+        f"{context.name}: look up image {row.image_name}",
+        lambda: context.looks.image_named(row.image_name, context.waits),
     )
     ours = (context.plan.build_id, context.name)
     if taken is not None and (taken.build_id, taken.tags.get(TAG_CLOUD)) != ours:
@@ -83,7 +94,7 @@ async def _refuse_taken_name(context: TargetContext, row: TargetRecord) -> None:
         )
 
 
-async def _launch(context: TargetContext, row: TargetRecord) -> TargetRecord:
+async def _launch(context: TargetContext, row: TargetRecord, details: Mapping[str, Any]) -> TargetRecord:
     login, host = context.key("login", row.attempt), context.key("host", row.attempt)
     name = instance_name(context, row)
     request = LaunchRequest(
@@ -92,9 +103,10 @@ async def _launch(context: TargetContext, row: TargetRecord) -> TargetRecord:
         source_image_id=row.source_image_id or "",
         instance_type=context.target.instance_type,
         public_key=login.public,
-        user_data=_user_data(host) if context.cloud.traits.host_key_injection else "",
+        user_data=_user_data(login, host) if context.cloud.traits.host_key_injection else "",
         tags={"Name": name, **context.tags(row)},
         disk_gib=context.target.disk_gib,
+        source_details=details,
         lease_s=context.plan.time_limit_s + context.target.time_limits_s["terminate"],
     )
     instance_id = await _instance_for(context, request)
@@ -111,7 +123,7 @@ async def _instance_for(context: TargetContext, request: LaunchRequest) -> str:
         nonlocal unclear
         await context.let_settle(ResourceKind.INSTANCE)
         try:
-            return await in_thread(context.cloud.launch, request, ledger)
+            return await in_thread(context.cloud.launch, replace(request, retried=unclear), ledger)
         except Transient:
             unclear = True
             raise
@@ -132,14 +144,15 @@ async def _open_intents(context: TargetContext) -> list[ResourceRecord]:
     return [row for row in rows if not row.resource_id]
 
 
-def _user_data(host: KeyPair) -> str:
-    """Cloud-config that gives the instance its SSH host key, so that the first connection is already checked.
+def _user_data(login: KeyPair, host: KeyPair) -> str:
+    """Cloud-config that lets the build's key in and gives the instance its SSH host key, checked from the start.
 
     https://cloudinit.readthedocs.io/en/latest/reference/modules.html#ssh
     """
     private = "".join(f"    {line}\n" for line in host.private.splitlines())
     return (
-        "#cloud-config\nssh_deletekeys: true\nssh_genkeytypes: []\nssh_keys:\n"
+        f"#cloud-config\nssh_authorized_keys:\n  - {login.public}\n"
+        "ssh_deletekeys: true\nssh_genkeytypes: []\nssh_keys:\n"
         f"  ed25519_private: |\n{private}  ed25519_public: {host.public}\n"
     )
 
@@ -216,7 +229,10 @@ async def _diagnosis(context: TargetContext, row: TargetRecord, login: Login, tr
     """What is known of an instance that does not let us in: last error, likely causes, end of its console output."""
     last = trouble[-1] if trouble else None
     if isinstance(last, KeyRefused):
-        causes = f"ssh_username {login.username} may be wrong for this image, or cloud-init did not install the key"
+        causes = (
+            f"ssh_username {login.username} may be wrong for this image (it is cloud-init's default user who gets the "
+            "key), or the image's cloud-init ignores ssh_authorized_keys in the user data, or is not there"
+        )
     else:
         causes = (
             "the security group or a firewall may keep port "

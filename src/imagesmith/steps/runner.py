@@ -15,12 +15,13 @@ from imagesmith.durations import format_duration
 from imagesmith.errors import BuildStateError, ImagesmithError, Transient
 from imagesmith.plan import Plan, PlannedTarget
 from imagesmith.sealing import unseal
+from imagesmith.shared_looks import SharedLooks
 from imagesmith.steps.context import TargetContext
 from imagesmith.steps.launch_vm import launch_vm
 from imagesmith.steps.snapshot_image import snapshot_image
 from imagesmith.steps.ssh_customize import ssh_customize
 from imagesmith.steps.terminate import terminate
-from imagesmith.waiting import Limit, SharedLooks, StillWaiting, Waits, in_thread
+from imagesmith.waiting import Limit, StillWaiting, Waits, in_thread
 
 StepResult = dict[str, str]
 # What a password was exchanged for, where the cloud asks for one; None where the connection has all it takes.

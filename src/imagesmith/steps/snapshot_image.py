@@ -23,13 +23,15 @@ async def snapshot_image(context: TargetContext) -> dict[str, str]:
     _refuse_uncustomized(context, row)
     if context.cloud.traits.powers_off:
         await _stopped(context, row.instance_id or "")
-    image_id = await _saved(context, row)
+    image = await _saved(context, row)
+    image_id = image.id
     await context.waits.call(
         f"{context.name}: finish image {image_id}",
         context.cloud.finish_image,
         image_id,
         tags=_image_tags(context, row),
         public=context.target.public,
+        seen=image,
     )
     await in_thread(context.catalog.image_available, context.name, image_id)
     await in_thread(context.catalog.advance_target, build_id, context.name, TargetState.SUCCESSFUL)
@@ -70,13 +72,12 @@ def _image_tags(context: TargetContext, row: TargetRecord) -> dict[str, str]:
     return {"Name": row.image_name, **context.tags(row)}
 
 
-async def _saved(context: TargetContext, row: TargetRecord) -> str:
-    """The id of the image, which is available; a save that was cut off is asked for again."""
+async def _saved(context: TargetContext, row: TargetRecord) -> Image:
+    """The image, which is available; a save that was cut off is asked for again."""
     while True:
         image_id = await _save(context, row)
         try:
-            await _available(context, image_id)
-            return image_id
+            return await _available(context, image_id)
         except SaveInterrupted as error:
             context.emit(f"{error}; it is asked for again")
             await context.waits.pause(SAVE_AGAIN_S, f"{context.name}: save {row.instance_id} again", cause=error)
