@@ -11,7 +11,7 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Generic, TypeVar
 
 from imagesmith import answers
@@ -23,9 +23,12 @@ from imagesmith.waiting import StillWaiting, Waits, in_thread, rest
 
 T = TypeVar("T")
 
-# The pause between two rounds of one kind of question: for each target at work on the cloud, and at most.
-TICK_PER_TARGET_S = 0.06
-TICK_MOST_S = 6.0
+# The pause between two rounds of one kind of question: none for so few targets, so much for each more, and at most.
+TICK_FROM_TARGETS = 4
+TICK_PER_TARGET_S = 0.1
+TICK_MOST_S = 9.0
+# A crowd that thins out keeps its pace: of those that have just ended many will have been asked for seldom, too.
+CROWD_OF = timedelta(minutes=5)
 # How long a count of the targets at work is good for.
 COUNT_GOOD_FOR_S = 2.0
 # How often a round under way tells that its asker lives; less than the board's lease.
@@ -41,15 +44,16 @@ class Board:
         self._catalog = catalog
         self._cloud = cloud
         self._account = account
-        self._targets = 0
+        self._tick_s: float | None = None
         self._counted_at = float("-inf")
 
-    def tick_s(self) -> float:
-        """How long rounds of one kind are apart: 0 for a target that is alone."""
+    def tick_s(self) -> float | None:
+        """How long rounds of one kind are apart; None for a target that is alone and need not share."""
         if time.monotonic() - self._counted_at > COUNT_GOOD_FOR_S:
-            self._targets = self._catalog.live_targets(cloud=self._cloud)
+            alive, recent = self._catalog.crowd(self._cloud, since=datetime.now(UTC) - CROWD_OF)
+            self._tick_s = tick_s(recent) if alive > 1 else None
             self._counted_at = time.monotonic()
-        return min(TICK_MOST_S, TICK_PER_TARGET_S * self._targets) if self._targets > 1 else 0.0
+        return self._tick_s
 
     def note(self, kind: str, keys: Sequence[str], *, tick_s: float, since: datetime | None) -> Turn:
         """The first turn of questions that came up now."""
@@ -68,6 +72,11 @@ class Board:
         self._catalog.answer_questions(self._account, kind, turn, found, failed=failed)
 
 
+def tick_s(targets: int) -> float:
+    """How long rounds are apart when so many targets are, or were lately, at work."""
+    return min(TICK_MOST_S, TICK_PER_TARGET_S * max(0, targets - TICK_FROM_TARGETS))
+
+
 class SharedLooks:
     """One cloud account, asked together. Waiters that share an object must share an event loop.
 
@@ -83,9 +92,11 @@ class SharedLooks:
         self._left = _Kind("left", self._find_left, answers.RESOURCES, board, gather_s)
         self._ends = _Kind("end", self._end, answers.FLAG, board, gather_s)
 
-    async def instance(self, instance_id: str, waits: Waits | None = None) -> Instance:
-        """The instance as the cloud sees it now."""
-        return await self._instances.ask(instance_id, waits)
+    async def instance(
+        self, instance_id: str, waits: Waits | None = None, *, since: datetime | None = None
+    ) -> Instance:
+        """The instance as the cloud sees it now, or saw it since then."""
+        return await self._instances.ask(instance_id, waits, since=since)
 
     async def image(self, image_id: str, waits: Waits | None = None) -> Image:
         """The image as the cloud sees it now."""
@@ -184,8 +195,8 @@ class _Kind(Generic[T]):
                 raise
 
     async def _serve_these(self, askers: list[_Asker[T]]) -> None:
-        tick_s = await in_thread(self._board.tick_s) if self._board else 0.0
-        if self._board is not None and tick_s:
+        tick_s = await in_thread(self._board.tick_s) if self._board else None
+        if self._board is not None and tick_s is not None:
             await self._over_the_board(self._board, askers, tick_s=tick_s)
             return
         found = await in_thread(self._ask, list(dict.fromkeys(asker.key for asker in askers)))

@@ -54,9 +54,14 @@ class BoardStore(Access):
     def note_questions(
         self, session: Session, account: str, kind: str, keys: Sequence[str], *, tick_s: float, since: datetime | None
     ) -> Turn:
-        """The turn of one who wants answers of a later round, or, if `since` is given, of one begun since then."""
+        """The turn of one who wants answers of a later round, or, if `since` is given, of one begun since then.
+
+        The first who wants something waits `tick_s` for company.
+        """
         now = self._now()
         round_ = _the_round(session, account, kind, now)
+        if not _open_keys(session, round_):
+            round_.due_at = max(round_.due_at, now + timedelta(seconds=tick_s))  # others may come
         rows = {row.key: row for row in _questions(session, account, kind, keys)}
         answers = {}
         for key in keys:
