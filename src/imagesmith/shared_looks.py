@@ -29,6 +29,8 @@ TICK_PER_TARGET_S = 0.1
 TICK_MOST_S = 9.0
 # A crowd that thins out keeps its pace: of those that have just ended many will have been asked for seldom, too.
 CROWD_OF = timedelta(minutes=5)
+# Rounds that end things and see what is left are so many ticks apart: no image waits for them.
+ENDING_TICKS = 3
 # How long a count of the targets at work is good for.
 COUNT_GOOD_FOR_S = 2.0
 # How often a round under way tells that its asker lives; less than the board's lease.
@@ -89,8 +91,8 @@ class SharedLooks:
         self._images = _Kind("image", cloud.observe_images, answers.IMAGE, board, gather_s)
         self._sources = _Kind("source", self._find_sources, answers.SOURCE, board, gather_s)
         self._names = _Kind("name", cloud.find_images_named, answers.MAYBE_RESOURCE, board, gather_s)
-        self._left = _Kind("left", self._find_left, answers.RESOURCES, board, gather_s)
-        self._ends = _Kind("end", self._end, answers.FLAG, board, gather_s)
+        self._left = _Kind("left", self._find_left, answers.RESOURCES, board, gather_s, ticks=ENDING_TICKS)
+        self._ends = _Kind("end", self._end, answers.FLAG, board, gather_s, ticks=ENDING_TICKS)
 
     async def instance(
         self, instance_id: str, waits: Waits | None = None, *, since: datetime | None = None
@@ -161,8 +163,11 @@ class _Kind(Generic[T]):
         form: answers.Form[T],
         board: Board | None,
         gather_s: float,
+        *,
+        ticks: int = 1,
     ) -> None:
         self._name = name
+        self._ticks = ticks
         self._ask_all = ask_all
         self._form = form
         self._board = board
@@ -197,7 +202,7 @@ class _Kind(Generic[T]):
     async def _serve_these(self, askers: list[_Asker[T]]) -> None:
         tick_s = await in_thread(self._board.tick_s) if self._board else None
         if self._board is not None and tick_s is not None:
-            await self._over_the_board(self._board, askers, tick_s=tick_s)
+            await self._over_the_board(self._board, askers, tick_s=tick_s * self._ticks)
             return
         found = await in_thread(self._ask, list(dict.fromkeys(asker.key for asker in askers)))
         _give_all(askers, found.by_key)
