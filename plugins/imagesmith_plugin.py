@@ -18,10 +18,12 @@ TASK_MODULES = (
     "hooks.nimbus_hook",
     "hooks.opening",
     "hooks.openstack_hook",
+    "imagesmith.envelope",
     "operators.begin",
     "operators.launch_vm",
     "operators.publish",
     "operators.snapshot_image",
+    "operators.verify_image",
     "operators.ssh_customize",
     "operators.terminate",
 )

@@ -10,6 +10,7 @@ from hooks.opening import open_cloud
 from imagesmith import settings
 from imagesmith.generator import load_all
 from imagesmith.steps.preflight import ask, preview
+from operators.deployment import this_deployment
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -27,7 +28,7 @@ class Preflight(BaseOperator):
             parameters=params["parameters"],
             clouds=params["clouds"],
         )
-        answers = ask(plan, open_cloud)
+        answers = ask(plan, open_cloud, catalog=this_deployment().catalog)
         for answer in answers:
             for problem in answer["problems"]:
                 self.log.warning("%s", problem)

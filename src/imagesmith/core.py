@@ -133,7 +133,10 @@ TAG_CLOUD = "imagesmith:cloud"
 TAG_GENERATOR = "imagesmith:generator"
 TAG_VERSION = "imagesmith:version"
 TAG_SCRIPT = "imagesmith:script-sha256"
+# The image it was made from, its parent where that is one of ours.
 TAG_SOURCE = "imagesmith:source-image"
+# What is inside an image: its inventory's digest.
+TAG_DIGEST = "imagesmith:digest"
 # Which deployment made it: two that share an account never touch each other's.
 TAG_DEPLOYMENT = "imagesmith:deployment"
 
@@ -349,6 +352,10 @@ class Cloud(ABC):
     def find_shared(self, names: Sequence[str]) -> list[Resource]:
         """The things of these names that builds of this deployment use together; most clouds have none."""
         return []
+
+    def find_images(self) -> list[Resource]:
+        """Every image of ours on this account with all its tags, for a catalog that has lost them."""
+        return [each for each in self.find_resources() if each.kind is ResourceKind.IMAGE]
 
     @abstractmethod
     def delete(self, resources: Iterable[Resource]) -> list[Resource]:

@@ -1,4 +1,4 @@
-"""The SSH keys of a target, derived from the deployment's secret and so stored nowhere.
+"""The deployment's keys, derived from its secret and so stored nowhere: SSH keys of targets, and the signing key.
 
 HKDF-SHA256 (RFC 5869) over the secret gives the 32 bytes of an Ed25519 private key (RFC 8032); build, cloud, attempt
 and purpose are the `info`, so that no two keys are related and any process of the deployment makes the same one again.
@@ -51,6 +51,14 @@ def deployment_id(secret: bytes) -> str:
 def account_mark(secret: bytes, words: str) -> str:
     """What tells accounts apart by settings and credentials in `words`, and can be stored: it tells nothing of them."""
     return hmac.new(secret, f"imagesmith account 1\0{words}".encode(), "sha256").hexdigest()[:32]
+
+
+def signing_key(secret: bytes) -> Ed25519PrivateKey:
+    """The key the deployment signs its statements with; the same until its secret changes."""
+    info = b"imagesmith provenance key 1"
+    return Ed25519PrivateKey.from_private_bytes(
+        HKDF(algorithm=hashes.SHA256(), length=32, salt=None, info=info).derive(secret)
+    )
 
 
 def derive(secret: bytes, *, build_id: str, cloud: str, attempt: int, purpose: str) -> KeyPair:

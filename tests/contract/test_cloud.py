@@ -12,7 +12,9 @@ import pytest
 from imagesmith.core import (
     TAG_BUILD,
     TAG_CLOUD,
+    TAG_DIGEST,
     TAG_GENERATOR,
+    TAG_SOURCE,
     ImageQuery,
     ImageState,
     InstanceState,
@@ -293,6 +295,18 @@ def test_an_image_and_its_snapshot_bear_the_tags(site):
         assert part.tags[TAG_BUILD] == request.build_id
         assert part.tags[TAG_GENERATOR] == request.tags[TAG_GENERATOR]
         assert part.tags["later"] == "on"
+
+
+def test_what_an_image_is_can_be_read_from_its_cloud_alone(site):
+    request = site.save_request(site.stopped())
+    image_id = site.cloud().save(request, site.ledger)
+    site.until_image(image_id, ImageState.AVAILABLE)
+    told = {**request.tags, TAG_DIGEST: "d" * 64, TAG_SOURCE: "the-parent"}
+    site.cloud().finish_image(image_id, tags=told, public=False)
+    found = {each.id: each for each in site.cloud().find_images()}
+    assert found[image_id].kind is ResourceKind.IMAGE
+    assert found[image_id].build_id == request.build_id
+    assert told.items() <= found[image_id].tags.items()
 
 
 @pytest.mark.parametrize("public", [True, False])

@@ -140,7 +140,7 @@ def run_all(crowd: tuple[Any, Any], build_ids: list[str]) -> None:
 
 def build_all(deployment: Any, crowd: tuple[Any, Any], count: int) -> dict[str, int]:
     """How often each action was called for so many builds, of which each was built once and has left nothing."""
-    deployment.generator(script="#!/bin/sh\n# sandbox: print hello\n# sandbox: take 4\n")
+    deployment.generator(script="#!/bin/sh\n# sandbox: print hello\n# sandbox: take 4\n", verify=False)
     began = datetime.now(UTC)
     build_ids = begun(deployment, count)
     deployment.site.control("calls", method="DELETE")

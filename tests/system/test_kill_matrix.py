@@ -172,6 +172,6 @@ def test_the_matrix_finds_a_planted_fault(deployment: Deployment) -> None:
         matrix.arm()
         builds.start({"openstack-sierra": BUILDS_EACH})
         builds.until_ended(limit_s=LIMIT_S, meanwhile=matrix.kill_at_each)
-        with pytest.raises(AssertionError, match=r"openstack-sierra: 3 instances for 2 builds"):
+        with pytest.raises(AssertionError, match=r"openstack-sierra: [56] instances for 2 builds, not 4"):
             builds.assert_built_once()
     deployment.imagesmith("airflow", "up")

@@ -71,6 +71,7 @@ LIMITED: Mapping[str, tuple[str, str, str, dict[str, Any]]] = {
 
 
 @pytest.mark.system
+@pytest.mark.alone
 def test_time_limits_end_what_they_limit(slow: Deployment) -> None:
     rest = Rest(slow)
     for name, (cloud, _, _, keys) in LIMITED.items():

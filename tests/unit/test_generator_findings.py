@@ -450,7 +450,9 @@ MISSING = [
     ),
     (
         BASE.replace("ami-12345678", "{owner: self}"),
-        ["4: clouds.ec2.source_image: needs a name → write an id in quotes, or {name: pattern, owner: account}"],
+        [
+            "4: clouds.ec2.source_image: needs a name → write an id in quotes, {name: pattern, owner: account} or {generator: name}"
+        ],
     ),
     (
         BASE.replace("ami-12345678", "{id: ami-1}"),
@@ -459,7 +461,7 @@ MISSING = [
     (
         BASE.replace("ami-12345678", "5"),
         [
-            "4: clouds.ec2.source_image: 5 is neither text nor a mapping → write an id in quotes, or {name: pattern, owner: account}"
+            "4: clouds.ec2.source_image: 5 is neither text nor a mapping → write an id in quotes, {name: pattern, owner: account} or {generator: name}"
         ],
     ),
     (

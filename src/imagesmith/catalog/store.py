@@ -20,6 +20,8 @@ from imagesmith.catalog.builds import BuildStore
 from imagesmith.catalog.database import UPGRADE_CURE, Database
 from imagesmith.catalog.images import ImageStore
 from imagesmith.catalog.inventories import InventoryStore
+from imagesmith.catalog.lineage import LineageStore
+from imagesmith.catalog.recovery import RecoveryStore
 from imagesmith.catalog.resources import ResourceStore
 from imagesmith.catalog.targets import TargetStore
 from imagesmith.errors import SetupError, Transient
@@ -29,7 +31,9 @@ def _utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-class Catalog(BuildStore, TargetStore, ResourceStore, ImageStore, InventoryStore, BoardStore):
+class Catalog(
+    BuildStore, TargetStore, ResourceStore, ImageStore, InventoryStore, LineageStore, RecoveryStore, BoardStore
+):
     """A catalog by its URL (SQLite or PostgreSQL), safe to share between threads and across a fork.
 
     `clock` gives the times that are written.

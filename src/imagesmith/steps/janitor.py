@@ -84,7 +84,7 @@ class Sweep:
             if not build.state.ended:
                 self._say(f"build {build.build_id} of {build.generator} was abandoned")
                 if not self._dry_run:
-                    await in_thread(publish, build.build_id, catalog=self._catalog)
+                    await in_thread(publish, build.build_id, catalog=self._catalog, secret=self._deployment.secret)
         if self._failed:
             raise CloudError("the janitor could not do all and tries again next time:\n" + "\n".join(self._failed))
         return self._done

@@ -7,10 +7,12 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any, TypedDict
 
+from imagesmith.catalog.store import Catalog
 from imagesmith.core import Cloud
 from imagesmith.errors import DefinitionError, ImagesmithError
 from imagesmith.generator import Loaded
 from imagesmith.plan import Plan, PlannedTarget, freeze, new_build_id
+from imagesmith.steps.source_image import source_query
 
 
 class Answer(TypedDict):
@@ -41,7 +43,7 @@ def preview(name: str, loaded: Loaded, *, parameters: Mapping[str, Any], clouds:
     )
 
 
-def ask(plan: Plan, open_cloud: Callable[[PlannedTarget], Cloud]) -> list[Answer]:
+def ask(plan: Plan, open_cloud: Callable[[PlannedTarget], Cloud], *, catalog: Catalog) -> list[Answer]:
     """What each cloud of the plan says, in the plan's order; all are asked at once and every trouble is an answer."""
     answers = {name: _unanswered(target) for name, target in plan.targets.items()}
     opened: dict[str, Cloud] = {}
@@ -54,7 +56,10 @@ def ask(plan: Plan, open_cloud: Callable[[PlannedTarget], Cloud]) -> list[Answer
         except ImagesmithError as error:
             answers[name]["problems"].append(str(error))
     with ThreadPoolExecutor(max_workers=max(1, len(opened))) as threads:
-        asked = [threads.submit(_ask_one, cloud, plan.targets[name], answers[name]) for name, cloud in opened.items()]
+        asked = [
+            threads.submit(_ask_one, cloud, plan.targets[name], answer=answers[name], catalog=catalog)
+            for name, cloud in opened.items()
+        ]
     for each in asked:
         each.result()
     return list(answers.values())
@@ -71,12 +76,12 @@ def _unanswered(target: PlannedTarget) -> Answer:
     )
 
 
-def _ask_one(cloud: Cloud, target: PlannedTarget, answer: Answer) -> None:
+def _ask_one(cloud: Cloud, target: PlannedTarget, *, answer: Answer, catalog: Catalog) -> None:
     def identity() -> None:
         answer["identity"] = cloud.identity()
 
     def source_image() -> None:
-        found = cloud.find_source_image(target.source_image.query())
+        found = cloud.find_source_image(source_query(target, catalog))
         answer["source_image_id"], answer["source_image_name"] = found.id, found.name
 
     def image_name() -> None:

@@ -1,4 +1,7 @@
-"""SnapshotImage: the customized instance saved as a new image, tagged, and available."""
+"""SnapshotImage: the customized instance saved as a new image, tagged, and available.
+
+An image that is to be verified is nobody else's to launch, and not successful, before VerifyImage has seen it.
+"""
 
 from __future__ import annotations
 
@@ -32,12 +35,13 @@ async def snapshot_image(context: TargetContext) -> dict[str, str]:
         f"{context.name}: finish image {image_id}",
         context.cloud.finish_image,
         image_id,
-        tags=_image_tags(context, row),
-        public=context.target.public,
+        tags=image_tags(context, row),
+        public=context.target.public and not context.target.verify,
         seen=image,
     )
     await in_thread(context.catalog.image_available, context.name, image_id)
-    await in_thread(context.catalog.advance_target, build_id, context.name, TargetState.SUCCESSFUL)
+    if not context.target.verify:
+        await in_thread(context.catalog.advance_target, build_id, context.name, TargetState.SUCCESSFUL)
     context.emit(f"{context.name}: image {image_id} ({row.image_name}) is available")
     return {"image_id": image_id, "image_name": row.image_name, "source_image_id": row.source_image_id or ""}
 
@@ -78,7 +82,8 @@ async def _stopped(context: TargetContext, instance_id: str) -> None:
     await context.waits.until(look, what, every_s=STOP_LOOKS_S)
 
 
-def _image_tags(context: TargetContext, row: TargetRecord) -> dict[str, str]:
+def image_tags(context: TargetContext, row: TargetRecord) -> dict[str, str]:
+    """What the image is to bear, by which it is known even without the catalog."""
     return {"Name": row.image_name, **context.tags(row)}
 
 
@@ -110,7 +115,7 @@ async def _save(context: TargetContext, row: TargetRecord) -> str:
         build_id=context.plan.build_id,
         instance_id=row.instance_id or "",
         description=f"{context.plan.generator} {context.plan.version} from {row.source_image_id}",
-        tags=_image_tags(context, row),
+        tags=image_tags(context, row),
         public=context.target.public,
         retried=any(each.kind is ResourceKind.IMAGE and each.name == row.image_name for each in rows),
     )

@@ -35,12 +35,12 @@ async def _end_all(context: TargetContext) -> TargetRecord:
     intents = [each for each in rows if not each.resource_id]
     if context.cloud.traits.marks_each and not intents:
         # What the catalog knows is all there should be, and what is not can still be found when that has gone.
-        await _delete(context, _doomed(row, _union([], rows)))
-        await _delete(context, _doomed(row, await _left(context)))
+        await delete(context, _doomed(row, united([], rows)))
+        await delete(context, _doomed(row, await _left(context)))
         return row
     found = await _find(context, intents)
     unclear = await _identify(context, intents, found)
-    await _delete(context, _doomed(row, _union(found, rows)))
+    await delete(context, _doomed(row, united(found, rows)))
     if unclear:
         await _settle(context, row, unclear)
     return row
@@ -102,7 +102,7 @@ async def _left(context: TargetContext) -> list[Resource]:
     return [each for each in found if (each.kind, each.id) not in gone]
 
 
-def _union(found: list[Resource], rows: Iterable[ResourceRecord]) -> list[Resource]:
+def united(found: list[Resource], rows: Iterable[ResourceRecord]) -> list[Resource]:
     """Each thing once, with the time it was made where the catalog alone knows it."""
     things = {(resource.kind, resource.id): resource for resource in found}
     for row in rows:
@@ -135,7 +135,7 @@ async def _identify(
     return unclear
 
 
-async def _delete(context: TargetContext, doomed: list[Resource]) -> None:
+async def delete(context: TargetContext, doomed: list[Resource]) -> None:
     """Delete until the cloud says that each thing is gone, and write that down."""
     left = doomed
 
@@ -189,7 +189,7 @@ async def _settle(context: TargetContext, row: TargetRecord, unclear: list[Resou
         )
         await context.waits.pause(context.cloud.traits.settle_s, f"{context.name}: wait for the cloud's listings")
     found = await _find(context, unclear)
-    await _delete(context, _doomed(row, found))
+    await delete(context, _doomed(row, found))
     if any(each.kind is ResourceKind.FLOATING_IP for each in await _identify(context, unclear, found)):
         context.emit(
             f"{context.name}: WARNING: the answer to a call for a floating IP was lost and none was found; "
@@ -208,4 +208,5 @@ async def _take_back_credential(context: TargetContext) -> None:
 
 
 def _but_the_image(row: TargetRecord) -> str:
-    return f" but image {row.image_name}" if row.state is TargetState.SUCCESSFUL else ""
+    made = row.state is TargetState.SUCCESSFUL and not row.kept_image_id
+    return f" but image {row.image_name}" if made else ""
