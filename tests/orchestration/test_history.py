@@ -2,51 +2,53 @@
 
 from __future__ import annotations
 
+import shutil
 from typing import Any
 
 import yaml
 
+from imagesmith import settings
 from imagesmith.catalog.records import BuildState
 from imagesmith.catalog.recovery import READ_BACK
-from imagesmith.inventory import Inventory, Package
 from imagesmith.lineage import drawn, lineage_of
 from imagesmith.plan import Plan
 from imagesmith.rebuilding import inputs_sha256
 from imagesmith.story import story_of
 
+from .nimbus_sites import KVM, XEN, NimbusSites
+from .openstack_sites import INDIA, SIERRA, Sites
+
 BOTH = {"first": {}, "second": {"image_name": "second-{build_id}"}}
 
 
-def inventory(*packages: str) -> Inventory:
-    found = tuple(Package(manager="dpkg", name=name, version="1.0", architecture="amd64") for name in packages)
-    return Inventory(os={"ID": "debian"}, kernel="6.1", architecture="x86_64", packages=found)
-
-
-def built_with(deployment: Any, inside: dict[str, Inventory], name: str = "tools") -> Any:
-    """A run whose instances held that before they were saved."""
-    begun = deployment.run(name, without=r".*(snapshot_image|terminate)|publish")
-    for cloud, inventory in inside.items():
-        digest = deployment.catalog.record_inventory(inventory)
-        deployment.catalog.update_target(deployment.build(begun, name).build_id, cloud, inventory_digest=digest)
-    return deployment.run(name, again=begun, without=r"begin|.*(launch_vm|customize)")
+KEYS = ("cloud", "image_id", "name", "build_id", "generator", "version", "source_image_id", "inventory_digest")
+SAME = "#!/bin/sh\n# sandbox: install dstat 0.7.4-6.1\n"
+ALONE = SAME + "# sandbox: on second install cowsay 3.03+dfsg2-8\n"
 
 
 def test_the_verdict_names_exactly_the_package_that_one_cloud_has_alone(deployment):
     deployment.clouds("second")
-    deployment.generator(clouds=BOTH)
-    run = built_with(deployment, {"first": inventory("bash", "dstat"), "second": inventory("bash", "cowsay", "dstat")})
+    deployment.generator(clouds=BOTH, script=ALONE)
+    run = deployment.run()
     build = deployment.build(run)
     assert (run.state, build.state, build.verdict) == ("success", BuildState.SUCCESSFUL, "different")
     differences = build.comparison["differences"]
     assert [(each["kind"], each["name"], each["values"]) for each in differences] == [
-        ("package", "cowsay", {"first": "", "second": "1.0"})
+        ("package", "cowsay", {"first": "", "second": "3.03+dfsg2-8"})
     ]
+
+
+def test_the_same_script_gives_identical_images(deployment):
+    deployment.clouds("second")
+    deployment.generator(clouds=BOTH, script=SAME, consistency="require")
+    build = deployment.build(deployment.run())
+    assert (build.state, build.verdict, build.comparison["differences"]) == (BuildState.SUCCESSFUL, "identical", [])
 
 
 def test_a_difference_fails_a_build_that_requires_the_same_and_leaves_its_images(deployment):
     deployment.clouds("second")
-    deployment.generator(clouds=BOTH, consistency="require")
-    run = built_with(deployment, {"first": inventory("bash"), "second": inventory("bash", "cowsay")})
+    deployment.generator(clouds=BOTH, script=ALONE, consistency="require")
+    run = deployment.run()
     build = deployment.build(run)
     assert (run.state, build.state) == ("failed", BuildState.FAILED)
     assert "different: 1 difference that nothing allows; clouds that agree: first | second" in build.error
@@ -58,8 +60,8 @@ def test_a_difference_fails_a_build_that_requires_the_same_and_leaves_its_images
 def test_what_the_generator_allows_fails_nothing(deployment):
     deployment.clouds("second")
     allowed = [{"package": "cow*", "reason": "second greets with a cow"}]
-    deployment.generator(clouds=BOTH, consistency="require", allow_differences=allowed)
-    run = built_with(deployment, {"first": inventory("bash"), "second": inventory("bash", "cowsay")})
+    deployment.generator(clouds=BOTH, script=ALONE, consistency="require", allow_differences=allowed)
+    run = deployment.run()
     build = deployment.build(run)
     assert (run.state, build.verdict) == ("success", "equal")
     assert build.comparison["differences"][0]["allowed"] == "second greets with a cow"
@@ -121,22 +123,18 @@ def test_a_rebuild_that_cannot_be_the_same_says_why_before_anything_is_launched(
 def test_images_parents_and_digests_come_back_from_the_clouds_tags(deployment):
     deployment.clouds("second")
     deployment.generator("base", clouds=BOTH)
-    built_with(deployment, {"first": inventory("bash"), "second": inventory("bash")}, "base")
+    deployment.run("base")
     parents = {each.cloud: each.image_id for each in deployment.catalog.images(generator="base")}
     entries = {cloud: {**BOTH[cloud], "source_image": parents[cloud]} for cloud in BOTH}
-    deployment.generator("web", clouds=entries)
-    built_with(deployment, {"first": inventory("bash", "nginx"), "second": inventory("bash", "nginx")}, "web")
-    keys = ("cloud", "image_id", "name", "build_id", "generator", "version", "source_image_id", "inventory_digest")
-
-    def facts() -> list[tuple[Any, ...]]:
-        return sorted(tuple(getattr(each, key) for key in keys) for each in deployment.catalog.images())
+    deployment.generator("web", clouds=entries, script=SAME)
+    deployment.run("web")
 
     def tree() -> list[str]:
         image = next(each for each in deployment.catalog.images(generator="web") if each.cloud == "first")
         # Names of other people's images are in no tag.
         return [line.removesuffix(" simulated-1") for line in drawn(lineage_of(deployment.catalog, image))]
 
-    before, drawing = facts(), tree()
+    before, drawing = facts(deployment), tree()
     assert len(before) == 4 and all(row[-1] for row in before)
     deployment.lose_catalog()
     hotel = {"type": "openstack", "auth_url": "https://hotel.example:5000/v3", "password": "ask"}
@@ -144,11 +142,39 @@ def test_images_parents_and_digests_come_back_from_the_clouds_tags(deployment):
     path.write_text(yaml.safe_dump({**yaml.safe_load(path.read_text()), "hotel": hotel}))
     run = deployment.run("imagesmith_catalog_rebuild")
     assert run.state == "success"
-    assert facts() == before
+    assert facts(deployment) == before
     assert tree() == drawing
     build = deployment.catalog.build(before[0][3])
     assert (build.state, build.requested_how) == (BuildState.SUCCESSFUL, READ_BACK)
     assert deployment.run("imagesmith_catalog_rebuild").state == "success"
-    assert facts() == before
+    assert facts(deployment) == before
     assert deployment.run("imagesmith_janitor").state == "success"
     assert len(deployment.site.images()) == 4
+
+
+def facts(deployment: Any) -> list[tuple[Any, ...]]:
+    """All that a catalog must know of its images again."""
+    return sorted(tuple(getattr(each, key) for key in KEYS) for each in deployment.catalog.images())
+
+
+def test_images_come_back_from_nimbus_whose_store_knows_no_tags(deployment):
+    nimbus = NimbusSites(deployment)
+    nimbus.generator(XEN, KVM)
+    assert deployment.run().state == "success"
+    before = facts(deployment)
+    assert len(before) == 2 and all(all(row) for row in before)
+    deployment.lose_catalog()
+    shutil.rmtree(settings.home() / "nimbus")
+    assert deployment.run("imagesmith_catalog_rebuild").state == "success"
+    assert facts(deployment) == before
+
+
+def test_images_come_back_from_openstacks_of_today_and_of_2013(deployment):
+    sites = Sites(deployment)
+    sites.generator(SIERRA, INDIA)
+    assert deployment.run().state == "success"
+    before = facts(deployment)
+    assert len(before) == 2 and all(all(row) for row in before)
+    deployment.lose_catalog()
+    assert deployment.run("imagesmith_catalog_rebuild").state == "success"
+    assert facts(deployment) == before

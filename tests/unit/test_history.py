@@ -78,7 +78,7 @@ class Past:
             self.catalog.record_image(build_id, cloud, image_id=image_id, name=f"{generator}-{cloud}")
             self.catalog.image_available(cloud, image_id)
             self.catalog.advance_target(build_id, cloud, TargetState.SUCCESSFUL)
-        publish(build_id, catalog=self.catalog)
+        publish(build_id, catalog=self.catalog, secret=b"0" * 32)
         return build_id
 
     def plan(self, build_id: str, generator: str, clouds: list[str], *, script: str, **changes: Any) -> Plan:

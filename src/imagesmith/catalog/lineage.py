@@ -6,7 +6,7 @@ Images that were deleted are history, too.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from sqlalchemy import CTE, Select, select
 from sqlalchemy.orm import Session
@@ -16,7 +16,8 @@ from imagesmith.catalog.records import ImageRecord
 from imagesmith.catalog.schema import InventoryPackage, SavedImage, StoredPackage
 from imagesmith.inventory import Package
 
-_IMAGE_COLUMNS = SavedImage.__table__.columns
+# In the record's order, so that a row of ten thousand is a record without a look at each name.
+_IMAGE_COLUMNS = [getattr(SavedImage, field.name) for field in fields(ImageRecord)]
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,7 @@ class LineageStore(Access):
         )
         rows = session.execute(query).all()
         packages = _packages(session, {row.package_id for row in rows})
-        return [Holding(record(ImageRecord, row), packages[row.package_id]) for row in rows]
+        return [Holding(ImageRecord(*image), packages[package_id]) for *image, package_id in rows]
 
 
 def _ancestors(cloud: str, image_id: str) -> Select[SavedImage]:
