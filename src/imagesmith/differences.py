@@ -23,12 +23,14 @@ class Difference:
 
     def __str__(self) -> str:
         if not self.found:
-            return (
-                f"{self.name} is missing ({self.expected})" if self.expected != self.name else f"{self.name} is missing"
-            )
+            return f"{self.name} is missing{self._saying(self.expected)}"
         if not self.expected:
-            return f"{self.name} is new ({self.found})" if self.found != self.name else f"{self.name} is new"
+            return f"{self.name} is new{self._saying(self.found)}"
         return f"{self.name} is {self.found} instead of {self.expected}"
+
+    def _saying(self, what: str) -> str:
+        """What is said of the thing, where its name does not say it."""
+        return "" if self.name.endswith(what) else f" ({what})"
 
 
 def differences(expected: Inventory, found: Inventory) -> list[Difference]:

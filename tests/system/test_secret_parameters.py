@@ -37,6 +37,7 @@ def rest(deployment: Deployment) -> Iterator[Recorded]:
             "name": path.stem,
             "script": f"#!/bin/sh\n{SCRIPTS[path.stem]}",
             "parameters": {"token": {"type": "string", "secret": True, "description": "for the registry"}},
+            "verify": False,
             "clouds": {CLOUD: CLOUDS[CLOUD]},
         }
         path.write_text(json.dumps(document))

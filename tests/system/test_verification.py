@@ -59,7 +59,7 @@ def test_an_image_that_is_what_was_customized_is_good(deployment):
 
 def test_a_secret_that_the_script_wrote_down_fails_the_target(deployment):
     _add(deployment, "leaks", LEAKS)
-    code, printed = deployment.typed("build", "leaks", "--wait", answer=VALUE, question="token")
+    code, printed = deployment.typed("build", "leaks", "--wait", answer=VALUE, question="Value for token")
     build = deployment.catalog.builds(generator="leaks", limit=1)[0]
     target = deployment.catalog.target(build.build_id, "ec2")
     assert (code != 0, target.state) == (True, "failed"), printed
