@@ -7,6 +7,7 @@ and purpose are the `info`, so that no two keys are related and any process of t
 from __future__ import annotations
 
 import base64
+import hmac
 from dataclasses import dataclass, field
 
 from cryptography.hazmat.primitives import hashes
@@ -45,6 +46,11 @@ def deployment_id(secret: bytes) -> str:
     """12 hex digits by which deployments know what is theirs; they tell nothing of the secret."""
     info = b"imagesmith deployment id 1"
     return HKDF(algorithm=hashes.SHA256(), length=6, salt=None, info=info).derive(secret).hex()
+
+
+def account_mark(secret: bytes, words: str) -> str:
+    """What tells accounts apart by settings and credentials in `words`, and can be stored: it tells nothing of them."""
+    return hmac.new(secret, f"imagesmith account 1\0{words}".encode(), "sha256").hexdigest()[:32]
 
 
 def signing_key(secret: bytes) -> Ed25519PrivateKey:

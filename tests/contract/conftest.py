@@ -100,6 +100,8 @@ class Ec2Site(Site):
     """The EC2 driver on the sandbox's machines that answer by the clock."""
 
     name = "ec2-sandbox"
+    kinds_of_a_launch = frozenset({ResourceKind.INSTANCE, ResourceKind.VOLUME})
+    kinds_shared = frozenset({ResourceKind.SECURITY_GROUP})
     other_owner = ImageQuery(name="simulated-*", owner="999999999999")
     unknown_id = ImageQuery(id="ami-0123456789abcdef0")
     unknown_name = ImageQuery(name="no-such-*", owner=BASE_OWNER_ID)

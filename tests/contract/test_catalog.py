@@ -19,6 +19,7 @@ from sqlalchemy import Column, Connection, Engine, MetaData, Text, create_engine
 from sqlalchemy.exc import IntegrityError
 
 from imagesmith.catalog import database, schema_version
+from imagesmith.catalog.board import Turn
 from imagesmith.catalog.records import BuildState, NewTarget, ResourceRecord
 from imagesmith.catalog.schema import Base
 from imagesmith.catalog.store import Catalog
@@ -68,7 +69,7 @@ def test_models_and_migrations_agree(url: str) -> None:
     Base.metadata.drop_all(engine)
     assert shape(engine) == {}
     Base.metadata.create_all(engine)
-    assert shape(engine) == migrated and len(migrated) == 9
+    assert shape(engine) == migrated and len(migrated) == 11
     engine.dispose()
 
 
@@ -857,3 +858,166 @@ def test_a_statement_is_kept_until_a_later_end_has_another(catalog: Catalog) -> 
     catalog.record_provenance(BUILD, '{"payload": "1"}')
     catalog.record_provenance(BUILD, '{"payload": "2"}')
     assert catalog.build(BUILD).provenance == '{"payload": "2"}'
+
+
+# The board
+
+
+def ask(catalog: Catalog, *keys: str, tick_s: float = 0, since: datetime | None = None) -> Turn:
+    return catalog.note_questions("account", "look", keys, tick_s=tick_s, since=since)
+
+
+def answer(catalog: Catalog, turn: Turn, *, failed: bool = False, **found: str) -> None:
+    written = {key: {"value": word} for key, word in found.items()}
+    catalog.answer_questions("account", "look", turn, written, failed=failed)
+
+
+def come_again(catalog: Catalog, turn: Turn, *keys: str) -> Turn:
+    return catalog.next_turn("account", "look", keys, ticket=turn.ticket, tick_s=0)
+
+
+def test_one_asks_for_all_who_wait_and_all_read_the_answer(catalog: Catalog) -> None:
+    first = ask(catalog, "a")
+    assert (first.ask, first.number) == (("a",), 1)
+    second, third = ask(catalog, "b"), ask(catalog, "b", "c")
+    assert (second.ask, third.ask) == ((), ())
+    assert second.wait_s > 0
+    answer(catalog, first, a="seen")
+    begun = come_again(catalog, second, "b")
+    assert begun.ask == ("b", "c")
+    answer(catalog, begun, b="two", c="three")
+    assert come_again(catalog, second, "b").answers == {"b": {"value": "two"}}
+    assert come_again(catalog, third, "b", "c").answers == {"b": {"value": "two"}, "c": {"value": "three"}}
+
+
+def test_an_answer_asked_for_before_the_need_is_no_answer(catalog: Catalog) -> None:
+    first = ask(catalog, "a")
+    needs_it_later = ask(catalog, "a")
+    answer(catalog, first, a="stale")
+    begun = come_again(catalog, needs_it_later, "a")
+    assert (begun.answers, begun.ask) == ({}, ("a",))
+
+
+def test_who_takes_any_answer_since_a_moment_asks_for_nothing(catalog: Catalog, clock: Clock) -> None:
+    before = clock()
+    clock.pass_s(1)
+    turn = ask(catalog, "a")
+    begun = clock()
+    clock.pass_s(1)
+    answer(catalog, turn, a="found")
+    assert ask(catalog, "a", since=begun).answers == {"a": {"value": "found"}}
+    assert ask(catalog, "a", since=before).answers == {"a": {"value": "found"}}
+    assert ask(catalog, "a", since=clock()).answers == {}, "it was asked for before that"
+
+
+def test_trouble_is_no_answer_for_who_comes_later(catalog: Catalog, clock: Clock) -> None:
+    turn = ask(catalog, "a")
+    catalog.answer_questions("account", "look", turn, {"a": {"error": "CloudBusy"}}, failed=False)
+    assert ask(catalog, "a", since=clock() - HOUR).ask == ("a",)
+
+
+def test_rounds_keep_their_distance(catalog: Catalog, clock: Clock) -> None:
+    answer(catalog, ask(catalog, "a", tick_s=5), a="one")
+    clock.pass_s(2)
+    early = ask(catalog, "a", tick_s=5)
+    assert (early.ask, early.wait_s) == ((), 3)
+    clock.pass_s(3)
+    assert come_again(catalog, early, "a").ask == ("a",)
+
+
+def test_who_dies_while_it_asks_is_waited_for_so_long_and_no_longer(catalog: Catalog, clock: Clock) -> None:
+    killed, waiting = ask(catalog, "a"), ask(catalog, "a")
+    clock.pass_s(14)
+    assert come_again(catalog, waiting, "a").ask == ()
+    clock.pass_s(2)
+    heir = come_again(catalog, waiting, "a")
+    assert heir.ask == ("a",)
+    answer(catalog, heir, a="new")
+    answer(catalog, killed, a="old")
+    assert come_again(catalog, waiting, "a").answers == {"a": {"value": "new"}}, "it lived and is late"
+
+
+def test_who_is_slow_and_tells_so_is_not_replaced(catalog: Catalog, clock: Clock) -> None:
+    slow, waiting = ask(catalog, "a"), ask(catalog, "a")
+    clock.pass_s(14)
+    catalog.renew_lease("account", "look", slow.number)
+    clock.pass_s(14)
+    assert come_again(catalog, waiting, "a").ask == ()
+
+
+def test_trouble_slows_everybody_down_more_each_time_until_it_ends(catalog: Catalog, clock: Clock) -> None:
+    for pause_s in (1, 2, 4, 8, 16, 30, 30):
+        answer(catalog, ask(catalog, "a"), failed=True, a="busy")
+        assert ask(catalog, "other").wait_s == pause_s
+        clock.pass_s(pause_s)
+    answer(catalog, ask(catalog, "a"), a="well")
+    assert ask(catalog, "a").ask
+
+
+def test_accounts_and_kinds_do_not_wait_for_each_other(catalog: Catalog) -> None:
+    for account, kind in (("one", "look"), ("one", "name"), ("two", "look")):
+        turn = catalog.note_questions(account, kind, ["a"], tick_s=60, since=None)
+        assert turn.ask == ("a",)
+
+
+def test_old_notes_are_forgotten(catalog: Catalog, clock: Clock, url: str) -> None:
+    answer(catalog, ask(catalog, "a"), a="one")
+    clock.pass_s(3601)
+    answer(catalog, ask(catalog, "b"), b="two")
+    assert sql(url, "SELECT key FROM questions") == [("b",)]
+
+
+def test_many_who_ask_at_the_same_moment_are_one_round(catalog: Catalog) -> None:
+    with ThreadPoolExecutor(8) as threads:
+        turns = list(threads.map(lambda number: ask(catalog, f"key-{number}"), range(24)))
+    assert len([turn for turn in turns if turn.ask]) == 1
+
+
+# What builds use together
+
+GROUP = ResourceKind.SECURITY_GROUP
+
+
+def use(catalog: Catalog, number: int, group_id: str = "sg-1") -> str:
+    """A build that has launched into the group."""
+    build = begin_another(catalog, number)
+    ledger = catalog.ledger(build.build_id, "ec2")
+    ledger.intend(GROUP, "ssh")
+    ledger.made(GROUP, "ssh", group_id)
+    ledger.intend(INSTANCE, f"vm-{number}")
+    return build.build_id
+
+
+def test_what_a_launch_has_used_is_known_to_the_next(catalog: Catalog) -> None:
+    begin(catalog)
+    ledger: Ledger = catalog.ledger(BUILD, "ec2")
+    assert ledger.shared(GROUP, "ssh") == ""
+    ledger.intend(GROUP, "ssh")
+    ledger.made(GROUP, "ssh", "sg-1")
+    assert ledger.shared(GROUP, "ssh") == "", "its rule may be missing yet"
+    ledger.intend(INSTANCE, "vm")
+    assert ledger.shared(GROUP, "ssh") == "sg-1"
+    assert catalog.ledger(BUILD, "hotel").shared(GROUP, "ssh") == ""
+    ledger.gone(GROUP, "sg-1")
+    assert ledger.shared(GROUP, "ssh") == ""
+
+
+def test_the_last_who_uses_it_has_to_delete_it(catalog: Catalog) -> None:
+    one, other = use(catalog, 1), use(catalog, 2)
+    assert catalog.let_go(one, "ec2", GROUP, "sg-1")
+    assert catalog.resources(build_id=one)[-1].kind is INSTANCE, "the group's row is closed"
+    assert not catalog.let_go(other, "ec2", GROUP, "sg-1")
+    assert [row.kind for row in catalog.resources(build_id=other)] == [GROUP, INSTANCE]
+
+
+def test_who_is_about_to_use_it_counts(catalog: Catalog) -> None:
+    one, other = use(catalog, 1), begin_another(catalog, 2).build_id
+    catalog.ledger(other, "ec2").intend(GROUP, "ssh")
+    assert catalog.let_go(one, "ec2", GROUP, "sg-1")
+
+
+def test_of_many_who_let_go_at_once_one_is_the_last(catalog: Catalog) -> None:
+    builds = [use(catalog, number) for number in range(12)]
+    with ThreadPoolExecutor(8) as threads:
+        freed = list(threads.map(lambda build_id: catalog.let_go(build_id, "ec2", GROUP, "sg-1"), builds))
+    assert freed.count(False) == 1

@@ -43,8 +43,8 @@ from imagesmith.errors import (
 from imagesmith.keys import derive
 from imagesmith.plan import Plan, PlannedTarget
 from imagesmith.sealing import seal_value
+from imagesmith.shared_looks import SharedLooks
 from imagesmith.steps.runner import Deployment, Step, run_step
-from imagesmith.waiting import SharedLooks
 
 # The server's own redirection leaves a queue behind when a connection is cut on purpose.
 pytestmark = pytest.mark.filterwarnings("ignore:coroutine 'Queue.join':RuntimeWarning")
@@ -354,7 +354,16 @@ class World:
             self.cloud.power_off(instance.id)
 
 
-EFFECTS = ("find_source_image", "find_image_named", "launch", "save", "finish_image", "find_resources", "delete")
+EFFECTS = (
+    "find_source_image",
+    "find_images_named",
+    "launch",
+    "save",
+    "finish_image",
+    "find_left",
+    "find_resources",
+    "delete",
+)
 
 
 @pytest.fixture

@@ -191,11 +191,11 @@ class Target(Base):
     verify_instance_id: Mapped[str] = mapped_column(default="", server_default="")
     verify_address: Mapped[str] = mapped_column(default="", server_default="")
     verify_host_key: Mapped[str] = mapped_column(default="", server_default="")
-    kept_image_id: Mapped[str] = mapped_column(default="", server_default="")
     verify_inspected_id: Mapped[str] = mapped_column(default="", server_default="")
     test_output_tail: Mapped[str] = mapped_column(default="", server_default="")
     test_index: Mapped[int] = mapped_column(default=0, server_default="0")
     test_output_offset: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
+    kept_image_id: Mapped[str] = mapped_column(default="", server_default="")
 
 
 class Step(Base):
@@ -302,3 +302,31 @@ class InventoryPackage(Base):
 
     digest: Mapped[str] = mapped_column(ForeignKey("inventories.digest"), primary_key=True)
     package_id: Mapped[int] = mapped_column(ForeignKey("packages.id"), primary_key=True)
+
+
+class Round(Base):
+    """How often a kind of question was put to an account, and who may put it next (board.py)."""
+
+    __tablename__ = "rounds"
+
+    account: Mapped[str] = mapped_column(primary_key=True)
+    kind: Mapped[str] = mapped_column(primary_key=True)
+    number: Mapped[int] = mapped_column(default=0)
+    due_at: Mapped[datetime]
+    lease_until: Mapped[datetime | None]
+    failures: Mapped[int] = mapped_column(default=0)
+
+
+class Question(Base):
+    """A question to an account, from which round on it is to be answered, and its newest answer."""
+
+    __tablename__ = "questions"
+
+    account: Mapped[str] = mapped_column(primary_key=True)
+    kind: Mapped[str] = mapped_column(primary_key=True)
+    key: Mapped[str] = mapped_column(primary_key=True)
+    wanted: Mapped[int] = mapped_column(default=0)
+    wanted_at: Mapped[datetime]
+    answered: Mapped[int] = mapped_column(default=0)
+    asked_at: Mapped[datetime | None]
+    answer: Mapped[dict[str, Any] | None]

@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 
 from imagesmith import settings
 from imagesmith.catalog import schema_version
+from imagesmith.catalog.board import BoardStore
 from imagesmith.catalog.builds import BuildStore
 from imagesmith.catalog.database import UPGRADE_CURE, Database
 from imagesmith.catalog.images import ImageStore
@@ -30,7 +31,9 @@ def _utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-class Catalog(BuildStore, TargetStore, ResourceStore, ImageStore, InventoryStore, LineageStore, RecoveryStore):
+class Catalog(
+    BuildStore, TargetStore, ResourceStore, ImageStore, InventoryStore, LineageStore, RecoveryStore, BoardStore
+):
     """A catalog by its URL (SQLite or PostgreSQL), safe to share between threads and across a fork.
 
     `clock` gives the times that are written.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any, Unpack
 
 from sqlalchemy import func, select, update
@@ -37,6 +38,15 @@ class TargetStore(Access):
         going_on = select(Build.build_id).where(Build.ended_at.is_(None))
         rows = select(func.count()).where(Target.state.not_in(ended), Target.build_id.in_(going_on))
         return session.scalar(rows) or 0
+
+    @reads
+    def crowd(self, session: Session, cloud: str, *, since: datetime) -> tuple[int, int]:
+        """How many targets on the cloud have not ended, and how many had not at some moment since then."""
+        of_cloud = (Target.cloud == cloud) & Target.build_id.in_(select(Build.build_id).where(Build.ended_at.is_(None)))
+        live = select(func.count()).where(of_cloud, Target.ended_at.is_(None))
+        ended = select(func.count()).where(Target.cloud == cloud, Target.ended_at >= since)
+        alive = session.scalar(live) or 0
+        return alive, alive + (session.scalar(ended) or 0)
 
     @writes
     def update_target(

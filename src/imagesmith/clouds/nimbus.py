@@ -350,7 +350,7 @@ class NimbusCloud(Cloud):
             raise SaveInterrupted(f"{tried}: the cloud client did not get so far that the service saves: {why}")
         return Image(key, state, name=key.rpartition("/")[2], reason=reason)
 
-    def finish_image(self, image_id: str, *, tags: Mapping[str, str], public: bool) -> None:
+    def finish_image(self, image_id: str, *, tags: Mapping[str, str], public: bool, seen: Image | None = None) -> None:
         """A common image can be launched by others only with this permission; tags are kept beside the save."""
         if self._store.head(image_id) is None:
             raise SaveFailed(f"{self.name}: image {image_id} is gone; somebody deleted it; start the build again")

@@ -28,9 +28,10 @@ from imagesmith.core import (
 from imagesmith.errors import BuildStateError
 from imagesmith.masking import Mask
 from imagesmith.plan import Plan, PlannedTarget
+from imagesmith.shared_looks import SharedLooks
 from imagesmith.ssh import Login
 from imagesmith.steps.roles import CUSTOMIZED, Role
-from imagesmith.waiting import SharedLooks, Waits, in_thread
+from imagesmith.waiting import Waits, in_thread
 
 DEFAULT_SSH_PORT = 22
 # How often something new is looked at that the cloud does not know yet.
@@ -84,7 +85,7 @@ class TargetContext:
         """A look at the instance, made again while the cloud is busy, or may not know yet what it has just made."""
         what = f"{self.name}: look at instance {instance_id}"
         while True:
-            seen = await self.waits.again(what, lambda: self.looks.instance(instance_id))
+            seen = await self.waits.again(what, lambda: self.looks.instance(instance_id, self.waits))
             if seen.known or not await self._is_new(ResourceKind.INSTANCE, instance_id):
                 return seen
             await self.waits.pause(UNKNOWN_LOOK_S, what)
@@ -93,7 +94,7 @@ class TargetContext:
         """A look at the image, as `see_instance` looks."""
         what = f"{self.name}: look at image {image_id}"
         while True:
-            seen = await self.waits.again(what, lambda: self.looks.image(image_id))
+            seen = await self.waits.again(what, lambda: self.looks.image(image_id, self.waits))
             if seen.known or not await self._is_new(ResourceKind.IMAGE, image_id):
                 return seen
             await self.waits.pause(UNKNOWN_LOOK_S, what)

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
 from imagesmith.catalog.records import ResourceRecord, TargetRecord
 from imagesmith.core import AddressRequest, Instance, InstanceState, LaunchRequest, ResourceKind
 from imagesmith.errors import (
@@ -20,6 +24,7 @@ from imagesmith.steps.context import TargetContext
 from imagesmith.steps.roles import Role
 from imagesmith.waiting import in_thread
 
+NOTHING: Mapping[str, Any] = {}
 INSTANCE_FIRST_LOOK_S = 0.5
 INSTANCE_LOOKS_S = (5, 3)
 SSH_LOOKS_S = (0.5,)
@@ -30,10 +35,15 @@ CONSOLE_TAIL_CHARS = 2_000
 REFUSALS = (LaunchRefused, QuotaExceeded, CredentialsRefused, DefinitionError)
 
 
-async def bring_up(context: TargetContext, row: TargetRecord, role: Role, *, image_id: str) -> TargetRecord:
-    """The target's record once its instance of that role runs and lets us in; one that was launched is adopted."""
+async def bring_up(
+    context: TargetContext, row: TargetRecord, role: Role, *, image_id: str, details: Mapping[str, Any] = NOTHING
+) -> TargetRecord:
+    """The target's record once its instance of that role runs and lets us in; one that was launched is adopted.
+
+    `details` are those of the source image, if it was just looked up.
+    """
     if not role.instance_id(row):
-        row = await _launch(context, row, role, image_id=image_id)
+        row = await _launch(context, row, role, image_id=image_id, details=details)
     instance = await _running(context, row, role)
     row = await context.update(**role.columns(address=instance.address))
     await _ssh_answers(context, row, role)
@@ -51,7 +61,9 @@ async def things_of(context: TargetContext, name: str) -> list[ResourceRecord]:
     return [row for row in rows if row.name.partition("#")[0] == name]
 
 
-async def _launch(context: TargetContext, row: TargetRecord, role: Role, *, image_id: str) -> TargetRecord:
+async def _launch(
+    context: TargetContext, row: TargetRecord, role: Role, *, image_id: str, details: Mapping[str, Any]
+) -> TargetRecord:
     login, host = (context.key(f"{role.prefix}{purpose}", row.attempt) for purpose in ("login", "host"))
     name = instance_name(context, row, role)
     request = LaunchRequest(
@@ -60,9 +72,10 @@ async def _launch(context: TargetContext, row: TargetRecord, role: Role, *, imag
         source_image_id=image_id,
         instance_type=context.target.instance_type,
         public_key=login.public,
-        user_data=_user_data(host) if context.cloud.traits.host_key_injection else "",
+        user_data=_user_data(login, host) if context.cloud.traits.host_key_injection else "",
         tags={"Name": name, **context.tags(row)},
         disk_gib=context.target.disk_gib,
+        source_details=details,
         lease_s=context.plan.time_limit_s + context.target.time_limits_s["terminate"],
     )
     instance_id = await _instance_for(context, request)
@@ -79,7 +92,7 @@ async def _instance_for(context: TargetContext, request: LaunchRequest) -> str:
         nonlocal unclear
         await context.let_settle(ResourceKind.INSTANCE)
         try:
-            return await in_thread(context.cloud.launch, request, ledger)
+            return await in_thread(context.cloud.launch, replace(request, retried=unclear), ledger)
         except Transient:
             unclear = True
             raise
@@ -99,14 +112,15 @@ async def _open_intents(context: TargetContext, name: str) -> list[ResourceRecor
     return [row for row in await things_of(context, name) if not row.resource_id]
 
 
-def _user_data(host: KeyPair) -> str:
-    """Cloud-config that gives the instance its SSH host key, so that the first connection is already checked.
+def _user_data(login: KeyPair, host: KeyPair) -> str:
+    """Cloud-config that lets the build's key in and gives the instance its SSH host key, checked from the start.
 
     https://cloudinit.readthedocs.io/en/latest/reference/modules.html#ssh
     """
     private = "".join(f"    {line}\n" for line in host.private.splitlines())
     return (
-        "#cloud-config\nssh_deletekeys: true\nssh_genkeytypes: []\nssh_keys:\n"
+        f"#cloud-config\nssh_authorized_keys:\n  - {login.public}\n"
+        "ssh_deletekeys: true\nssh_genkeytypes: []\nssh_keys:\n"
         f"  ed25519_private: |\n{private}  ed25519_public: {host.public}\n"
     )
 
@@ -185,7 +199,10 @@ async def _diagnosis(
     """What is known of an instance that does not let us in: last error, likely causes, end of its console output."""
     last = trouble[-1] if trouble else None
     if isinstance(last, KeyRefused):
-        causes = f"ssh_username {login.username} may be wrong for this image, or cloud-init did not install the key"
+        causes = (
+            f"ssh_username {login.username} may be wrong for this image (it is cloud-init's default user who gets the "
+            "key), or the image's cloud-init ignores ssh_authorized_keys in the user data, or is not there"
+        )
     else:
         causes = (
             "the security group or a firewall may keep port "

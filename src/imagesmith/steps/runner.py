@@ -16,6 +16,7 @@ from imagesmith.errors import BuildStateError, ImagesmithError, Transient
 from imagesmith.masking import Mask
 from imagesmith.plan import Plan, PlannedTarget
 from imagesmith.sealing import unseal, unseal_value
+from imagesmith.shared_looks import SharedLooks
 from imagesmith.steps.context import TargetContext
 from imagesmith.steps.launch_vm import launch_vm
 from imagesmith.steps.snapshot_image import snapshot_image
@@ -23,7 +24,7 @@ from imagesmith.steps.ssh_customize import ssh_customize
 from imagesmith.steps.terminate import terminate
 from imagesmith.steps.unchanged import unchanged
 from imagesmith.steps.verify_image import verify_image
-from imagesmith.waiting import Limit, SharedLooks, StillWaiting, Waits, in_thread
+from imagesmith.waiting import Limit, StillWaiting, Waits, in_thread
 
 StepResult = dict[str, str]
 # What a password was exchanged for, where the cloud asks for one; None where the connection has all it takes.

@@ -5,6 +5,8 @@ An image that is to be verified is nobody else's to launch, and not successful, 
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
 from imagesmith.catalog.records import TargetRecord
 from imagesmith.core import Image, ImageState, InstanceState, ResourceKind, SaveRequest, TargetState
 from imagesmith.errors import BuildStateError, InstanceLost, NameTaken, SaveFailed, SaveInterrupted
@@ -14,6 +16,7 @@ from imagesmith.waiting import in_thread
 IMAGE_FIRST_LOOK_S = 0.8
 IMAGE_LOOKS_S = (2, 3, 5)
 SAVE_AGAIN_S = 2.0
+STOPPED_GOOD_FOR = timedelta(seconds=30)
 STOP_LOOKS_S = (0.5, 1, 2)
 
 
@@ -26,13 +29,15 @@ async def snapshot_image(context: TargetContext) -> dict[str, str]:
     _refuse_uncustomized(context, row)
     if context.cloud.traits.powers_off:
         await _stopped(context, row.instance_id or "")
-    image_id = await _saved(context, row)
+    image = await _saved(context, row)
+    image_id = image.id
     await context.waits.call(
         f"{context.name}: finish image {image_id}",
         context.cloud.finish_image,
         image_id,
         tags=image_tags(context, row),
         public=context.target.public and not context.target.verify,
+        seen=image,
     )
     await in_thread(context.catalog.image_available, context.name, image_id)
     if not context.target.verify:
@@ -51,6 +56,13 @@ def _refuse_uncustomized(context: TargetContext, row: TargetRecord) -> None:
 
 
 async def _stopped(context: TargetContext, instance_id: str) -> None:
+    what = f"{context.name}: wait until {instance_id} is stopped"
+    recently = datetime.now(UTC) - STOPPED_GOOD_FOR
+    # The step before has mostly just seen it.
+    seen = await context.waits.again(what, lambda: context.looks.instance(instance_id, context.waits, since=recently))
+    if seen.state is InstanceState.STOPPED:
+        return
+
     async def look() -> bool | None:
         instance = await context.see_instance(instance_id)
         if instance.state is InstanceState.STOPPED:
@@ -67,7 +79,7 @@ async def _stopped(context: TargetContext, instance_id: str) -> None:
             )
         return None
 
-    await context.waits.until(look, f"{context.name}: wait until {instance_id} is stopped", every_s=STOP_LOOKS_S)
+    await context.waits.until(look, what, every_s=STOP_LOOKS_S)
 
 
 def image_tags(context: TargetContext, row: TargetRecord) -> dict[str, str]:
@@ -75,16 +87,25 @@ def image_tags(context: TargetContext, row: TargetRecord) -> dict[str, str]:
     return {"Name": row.image_name, **context.tags(row)}
 
 
-async def _saved(context: TargetContext, row: TargetRecord) -> str:
-    """The id of the image, which is available; a save that was cut off is asked for again."""
+async def _saved(context: TargetContext, row: TargetRecord) -> Image:
+    """The image, which is available; a save that was cut off is asked for again."""
+    image_id = await _begun(context, row)
     while True:
-        image_id = await _save(context, row)
+        image_id = image_id or await _save(context, row)
         try:
-            await _available(context, image_id)
-            return image_id
+            return await _available(context, image_id)
         except SaveInterrupted as error:
+            image_id = ""
             context.emit(f"{error}; it is asked for again")
             await context.waits.pause(SAVE_AGAIN_S, f"{context.name}: save {row.instance_id} again", cause=error)
+
+
+async def _begun(context: TargetContext, row: TargetRecord) -> str:
+    """The id of the image whose save this step has begun before it was entered again, or ""."""
+    images = await in_thread(context.catalog.images, build_id=context.plan.build_id)
+    rows = await in_thread(context.catalog.resources, build_id=context.plan.build_id, cloud=context.name)
+    there = {each.resource_id for each in rows if each.kind is ResourceKind.IMAGE and each.name == row.image_name}
+    return next((each.image_id for each in images if each.cloud == context.name and each.image_id in there), "")
 
 
 async def _save(context: TargetContext, row: TargetRecord) -> str:
