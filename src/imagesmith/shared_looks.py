@@ -52,8 +52,9 @@ class Board:
     def tick_s(self) -> float | None:
         """How long rounds of one kind are apart; None for a target that is alone and need not share."""
         if time.monotonic() - self._counted_at > COUNT_GOOD_FOR_S:
-            alive, recent = self._catalog.crowd(self._cloud, since=datetime.now(UTC) - CROWD_OF)
-            self._tick_s = tick_s(recent) if alive > 1 else None
+            # A target has ended before its terminate step begins, which is to be shared as well.
+            _, recent = self._catalog.crowd(self._cloud, since=datetime.now(UTC) - CROWD_OF)
+            self._tick_s = tick_s(recent) if recent > 1 else None
             self._counted_at = time.monotonic()
         return self._tick_s
 

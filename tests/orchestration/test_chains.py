@@ -8,6 +8,11 @@ import pytest
 
 from imagesmith.catalog.records import BuildState
 from imagesmith.core import TargetState
+from imagesmith.envelope import payload_of
+from imagesmith.keys import parse_secret, signing_key
+from imagesmith.provenance import read_statement
+
+from .conftest import SECRET
 
 PARENT = {"source_image": {"generator": "base"}}
 
@@ -78,6 +83,18 @@ def test_each_new_image_is_an_event_of_its_asset_with_all_that_is_known(clean):
             "parent": None,
         }
         assert (event.source_dag_id, event.source_task_id, event.source_run_id) == ("base", "publish", run.run_id)
+
+
+def test_a_build_ends_with_a_statement_about_the_content_of_its_images(clean):
+    clean.clouds("second")
+    clean.generator("base", clouds={"first": {}, "second": {"image_name": "second-{build_id}"}})
+    build = clean.build(clean.run("base"), "base")
+    payload = payload_of(build.provenance.encode(), signing_key(parse_secret(SECRET)).public_key())
+    claim = read_statement(payload)
+    images = clean.catalog.images(build_id=build.build_id)
+    assert {image.cloud for image in images} == {"first", "second"}
+    assert claim.subjects == {f"{image.cloud}/{image.image_id}": image.inventory_digest for image in images}
+    assert claim.build_id == build.build_id
 
 
 def test_a_cloud_without_a_new_image_has_no_event(clean):

@@ -139,8 +139,8 @@ ADDED = [
         "7: clouds.ec2.time_limits.launch: 5 is not a length of time → write e.g. 90s, 45m or 1h30m, at most 168h",
     ),
     (
-        "    verify: true\n",
-        "7: clouds.ec2.verify: is no key here → the keys here are: disk_gib, image_name, instance_type, public, required, source_image, ssh_username, tags, time_limits",
+        "    weather: rain\n",
+        "7: clouds.ec2.weather: is no key here → the keys here are: disk_gib, image_name, instance_type, public, required, source_image, ssh_username, tags, time_limits, verify",
     ),
     (
         "    flavor: m1.small\n",

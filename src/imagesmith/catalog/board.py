@@ -13,11 +13,10 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import delete, select
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
-from imagesmith.catalog.access import Access, reads, writes
-from imagesmith.catalog.schema import Base, Question, Round
+from imagesmith.catalog.access import Access, insert_unless_there, reads, writes
+from imagesmith.catalog.schema import Question, Round
 
 # Who was killed while it asked is waited for so long; who lives renews its lease.
 LEASE = timedelta(seconds=15)
@@ -155,16 +154,9 @@ def _the_round(session: Session, account: str, kind: str, now: datetime) -> Roun
     row = session.get(Round, (account, kind), with_for_update=True)
     if row is None:
         new = {"account": account, "kind": kind, "number": 0, "due_at": now, "failures": 0}
-        session.execute(_insert_unless_there(session, Round, new))
+        session.execute(insert_unless_there(session, Round, new))
         row = session.get_one(Round, (account, kind), with_for_update=True)
     return row
-
-
-def _insert_unless_there(
-    session: Session, table: type[Base], values: Mapping[str, Any]
-) -> sqlite.Insert | postgresql.Insert:
-    insert = sqlite.insert if session.get_bind().dialect.name == "sqlite" else postgresql.insert
-    return insert(table).values(**values).on_conflict_do_nothing()
 
 
 def _questions(session: Session, account: str, kind: str, keys: Iterable[str]) -> list[Question]:
