@@ -37,9 +37,9 @@ check: ## linters, types, import borders, shell scripts, the compose file
 	shellcheck $(SHELL_FILES)
 	@tools/check_compose.sh
 
-test-system: ## the tests with real virtual machines
+test-system: ## the tests with real virtual machines, on two cores side by side
 	@tools/setup.sh sandbox peers
-	@$(BIN)/pytest -q -m system $(ARGS)
+	@$(BIN)/pytest -q -n 2 --dist loadgroup -m system $(ARGS)
 
 test-chaos: ## the kill matrix (every step, at five instants, eight victims), and a hundred builds on unreliable clouds
 	@tools/setup.sh sandbox

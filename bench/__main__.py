@@ -21,6 +21,8 @@ def main(words: Sequence[str] | None = None) -> int:
     arguments = _parser().parse_args(words)
     signal.signal(signal.SIGTERM, _end)
     signal.signal(signal.SIGHUP, _end)
+    if arguments.only == "catalog":
+        return _catalog(arguments.runs)
     counts, cases = target_counts(arguments), planned(arguments)
     extra = dict(arguments.set)
     runs: list[Run] = []
@@ -36,6 +38,18 @@ def main(words: Sequence[str] | None = None) -> int:
         print(f"bench: {error}", file=sys.stderr)
         return 1
     return 1 if any(run.errors for run in runs) else 0
+
+
+def _catalog(times: int) -> int:
+    """0 after the catalog's questions were asked of many images; that needs neither sandbox nor Airflow."""
+    from bench import catalog
+
+    try:
+        print(catalog.measure(times, _say), flush=True)
+    except ImagesmithError as error:
+        print(f"bench: {error}", file=sys.stderr)
+        return 1
+    return 0
 
 
 def target_counts(arguments: argparse.Namespace) -> dict[str, tuple[int, ...]]:
@@ -63,7 +77,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--runs", type=_positive, default=5, help="rounds; the tables show medians of them (5)")
     parser.add_argument("--simulated-runs", type=_positive, help="another number of rounds for simulated machines")
     parser.add_argument("--minutes", type=_positive, default=90, help="begin no round that would end later (90)")
-    parser.add_argument("--only", choices=("real", "simulated"), help="machines of this kind only")
+    parser.add_argument(
+        "--only", choices=("real", "simulated", "catalog"), help="machines of this kind, or the catalog only"
+    )
     parser.add_argument("--quick", action="store_true", help="one round of the smallest simulated case, no warm-up")
     parser.add_argument("--cloud", action="append", choices=CLOUDS, help="only this one; may be given again")
     usual = "; ".join(f"{','.join(map(str, each.targets))} on {each.title}" for each in CLOUDS.values())

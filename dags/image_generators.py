@@ -1,6 +1,7 @@
 """One DAG for each generator in `include/generators`, with a task group for each of its clouds.
 
-    begin >> [cloud: launch_vm >> customize >> snapshot_image; terminate as teardown of (begin, launch_vm)] >> publish
+    begin >> [cloud: launch_vm >> customize >> snapshot_image >> verify_image;
+    terminate as teardown of (begin, launch_vm)] >> publish
 
 A generator file with mistakes has no DAG until it is mended; `imagesmith validate` names them.
 """
@@ -19,11 +20,13 @@ from imagesmith.cloud_settings import CloudSettings
 from imagesmith.generator import Generator, load_all
 from imagesmith.plan import params_schema, time_limits_s
 from operators.begin import Begin
+from operators.image_assets import build_schedule
 from operators.launch_vm import LaunchVM
 from operators.publish import Publish
 from operators.snapshot_image import SnapshotImage
 from operators.ssh_customize import SSHCustomize
 from operators.terminate import Terminate
+from operators.verify_image import VerifyImage
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +40,7 @@ def generator_dag(generator: Generator, clouds: Mapping[str, CloudSettings]) -> 
         dag_id=generator.name,
         description=generator.description,
         doc_md=_doc(generator),
-        schedule=generator.schedule,
+        schedule=build_schedule(generator),
         start_date=datetime(2026, 1, 1),
         catchup=False,
         max_active_runs=64,
@@ -48,7 +51,7 @@ def generator_dag(generator: Generator, clouds: Mapping[str, CloudSettings]) -> 
         is_paused_upon_creation=False,
     ) as dag:
         begin = Begin(task_id="begin", generator=generator.name)
-        publish = Publish(task_id="publish")
+        publish = Publish(task_id="publish", generator=generator.name)
         for cloud in generator.clouds:
             terminate = _target_group(begin, generator, cloud, pool=clouds[cloud].pool)
             terminate >> publish
@@ -67,7 +70,11 @@ def _target_group(begin: Begin, generator: Generator, cloud: str, *, pool: str |
         snapshot = SnapshotImage(task_id="snapshot_image", **options("save"))
         # Out of the pool: nothing that is made waits for a slot to be removed.
         terminate = Terminate(task_id="terminate", cloud=cloud, **_limit(generator, cloud, "terminate"))
-        begin >> launch >> customize >> snapshot >> terminate
+        begin >> launch >> customize >> snapshot
+        if generator.verifies(cloud):
+            snapshot >> VerifyImage(task_id="verify_image", **options("verify")) >> terminate
+        else:
+            snapshot >> terminate
         # `begin` as a setup makes this run even when the launch itself failed half way.
         terminate.as_teardown(setups=[begin, launch], on_failure_fail_dagrun=True)
     return terminate

@@ -1,4 +1,4 @@
-"""The janitor, which finishes what no build is alive to finish, and the plan, which asks clouds before a build."""
+"""The janitor, which finishes what no build is alive to finish, and what asks the clouds where the connections are."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from datetime import datetime, timedelta
 from airflow.sdk import DAG, Param
 
 from operators.janitor import Janitor
-from operators.preflight import Preflight
+from operators.preflight import Preflight, TestCloud
+from operators.recover import Recover
 
 with DAG(
     dag_id="imagesmith_janitor",
@@ -51,3 +52,25 @@ with DAG(
     is_paused_upon_creation=False,
 ):
     Preflight(task_id="ask", execution_timeout=timedelta(minutes=5))
+
+with DAG(
+    dag_id="imagesmith_test_cloud",
+    description="Asks one cloud, read-only, whom it takes us for",
+    schedule=None,
+    catchup=False,
+    params={"cloud": Param(type="string", minLength=1, description="The cloud's name in include/clouds.yaml")},
+    tags=["imagesmith", "maintenance"],
+    is_paused_upon_creation=False,
+):
+    TestCloud(task_id="ask", execution_timeout=timedelta(minutes=2))
+
+with DAG(
+    dag_id="imagesmith_catalog_rebuild",
+    description="Reads back from the clouds' own tags what the catalog has lost, and overwrites nothing",
+    schedule=None,
+    catchup=False,
+    max_active_runs=1,
+    tags=["imagesmith", "maintenance"],
+    is_paused_upon_creation=False,
+):
+    Recover(task_id="read", execution_timeout=timedelta(minutes=15))

@@ -18,10 +18,12 @@ TASK_MODULES = (
     "hooks.nimbus_hook",
     "hooks.opening",
     "hooks.openstack_hook",
+    "imagesmith.envelope",
     "operators.begin",
     "operators.launch_vm",
     "operators.publish",
     "operators.snapshot_image",
+    "operators.verify_image",
     "operators.ssh_customize",
     "operators.terminate",
 )
@@ -47,6 +49,15 @@ def password_gate() -> list[dict[str, Any]]:
     return [{"name": "Imagesmith: passwords", "middleware": gate, "kwargs": {"desk": desk}}]
 
 
+def web_apps() -> list[dict[str, Any]]:
+    """REST under `/imagesmith`; its own door asks Airflow who comes and what he may."""
+    if COMPONENT in SERVES_NOTHING:
+        return []
+    web = importlib.import_module("imagesmith.web.app")
+    host = importlib.import_module("hooks.airflow_host").AirflowHost()
+    return [{"name": "Imagesmith", "app": web.create_app(host), "url_prefix": web.PREFIX}]
+
+
 def run_listeners() -> list[Any]:
     """What the scheduler tells of runs; the other components see none end."""
     if COMPONENT != "scheduler":
@@ -59,4 +70,5 @@ class ImagesmithPlugin(AirflowPlugin):
 
     name = "imagesmith"
     fastapi_root_middlewares = password_gate()
+    fastapi_apps = web_apps()
     listeners = run_listeners()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -10,9 +11,11 @@ from airflow.sdk.exceptions import AirflowNotFoundException
 
 from imagesmith.core import Cloud
 from imagesmith.errors import ConnectionMissing, SetupError
+from imagesmith.keys import account_mark
 from imagesmith.plan import PlannedCloud
+from imagesmith.shared_looks import Board, SharedLooks
 from imagesmith.steps.runner import Credential
-from imagesmith.waiting import SharedLooks
+from operators.deployment import this_deployment
 
 if TYPE_CHECKING:
     from airflow.sdk import Connection
@@ -35,19 +38,25 @@ UNREADABLE = "{cloud}: the Airflow connection {cloud} can't be read; write AIRFL
 
 def open_cloud(target: PlannedCloud, credential: Credential = None) -> Cloud:
     """The driver of the target's cloud, in a task; raises ConnectionMissing when the connection is missing."""
+    return cloud_of(target, connection_of(target), credential)
+
+
+def connection_of(target: PlannedCloud) -> Connection:
+    """The connection of the target's cloud, in a task; raises ConnectionMissing when it is missing."""
     try:
-        connection = BaseHook.get_connection(target.cloud)
+        return BaseHook.get_connection(target.cloud)
     except AirflowNotFoundException as error:
         raise ConnectionMissing(MISSING.format(cloud=target.cloud, type=target.cloud_type)) from error
     except ValueError as error:
         raise SetupError(UNREADABLE.format(cloud=target.cloud)) from error
-    return cloud_of(target, connection, credential)
 
 
 async def open_account(target: PlannedCloud, credential: Credential) -> tuple[Cloud, SharedLooks]:
     """The driver of the target's cloud and its looks, in a task, whose process is its own and may block."""
-    cloud = open_cloud(target, credential)
-    return cloud, SharedLooks(cloud, gather_s=0)
+    connection = connection_of(target)
+    cloud = cloud_of(target, connection, credential)
+    mark = mark_of(target, connection, credential)
+    return cloud, SharedLooks(cloud, gather_s=0, board=Board(this_deployment().catalog, target.cloud, mark))
 
 
 async def aconnection(target: PlannedCloud) -> Connection:
@@ -58,6 +67,12 @@ async def aconnection(target: PlannedCloud) -> Connection:
         raise ConnectionMissing(MISSING.format(cloud=target.cloud, type=target.cloud_type)) from error
     except ValueError as error:
         raise SetupError(UNREADABLE.format(cloud=target.cloud)) from error
+
+
+def mark_of(target: PlannedCloud, connection: Connection, credential: Credential) -> str:
+    """What is the same for all that ask the same account with the same settings and credentials."""
+    words = json.dumps([target.cloud, target.settings, connection.get_uri(), credential], sort_keys=True)
+    return account_mark(this_deployment().secret, words)
 
 
 def cloud_of(target: PlannedCloud, connection: Connection, credential: Credential) -> Cloud:

@@ -1,9 +1,10 @@
-"""Where the API server exchanges passwords: Airflow's users and connections, and the clouds' own exchange."""
+"""Where the API server exchanges passwords and seals values: Airflow's users and connections, the clouds' exchange."""
 
 from __future__ import annotations
 
 import uuid
 from collections.abc import MutableMapping
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from imagesmith import settings
@@ -16,7 +17,8 @@ from imagesmith.errors import SetupError, Transient
 from imagesmith.generator import Generator, load_all
 from imagesmith.keys import parse_secret
 from imagesmith.plan import time_limits_s
-from imagesmith.sealing import seal, unseal
+from imagesmith.sealing import seal, seal_value, unseal
+from imagesmith.secret_parameters import secret_names
 
 # After a build's deadline and the time its teardown may take.
 MARGIN_S = 1800
@@ -37,6 +39,13 @@ class AirflowDesk:
         """The generator's clouds, none for a DAG that is no generator."""
         found = self._generator(generator)
         return tuple(found[0].clouds) if found else ()
+
+    def secrets_of(self, generator: str | None) -> frozenset[str] | None:
+        """Its secret parameters, of None those of all generators; None when that can't be known."""
+        try:
+            return secret_names(settings.include_dir(), only=generator)
+        except OSError:
+            return None
 
     async def admits(self, scope: MutableMapping[str, Any], generator: str) -> bool:
         """Whether the caller may start runs of the DAG, as Airflow itself would judge."""
@@ -69,6 +78,14 @@ class AirflowDesk:
             lifetime_s=lifetime_s,
         )
         return seal(self._secret(), exchanged.content, generator=generator, cloud=cloud, expires=exchanged.expires)
+
+    def seal(self, generator: str, parameter: str, value: str) -> str:
+        """The value of a secret parameter sealed for one build of the generator."""
+        known = self._generator(generator)
+        if known is None:
+            raise SetupError(f"{generator}: the generator can't be read; run `imagesmith validate`")
+        expires = datetime.now(UTC) + timedelta(seconds=known[0].time_limit_s + MARGIN_S)
+        return seal_value(self._secret(), value, generator=generator, parameter=parameter, expires=expires)
 
     def revoke(self, generator: str, cloud: str, sealed: str) -> None:
         """Take back what `exchange` gave; what can't be reached ends by itself."""

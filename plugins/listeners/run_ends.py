@@ -1,4 +1,4 @@
-"""At the end of a run nothing of its sealed credentials stays: not in Airflow's database, and not at the cloud."""
+"""At the end of a run nothing that was sealed for it stays: not in Airflow's database, and no credential at a cloud."""
 
 from __future__ import annotations
 
@@ -36,7 +36,10 @@ def _scrub(dag_run: DagRun) -> None:
     if kept == conf:
         return
     dag_run.conf = kept
-    sealed = {key.removeprefix(PASSWORD_PREFIX): conf[key] for key in conf if key not in kept}
+    gone = [key for key in conf if key not in kept and key.startswith(PASSWORD_PREFIX)]
+    sealed = {key.removeprefix(PASSWORD_PREFIX): conf[key] for key in gone}
+    if not sealed:
+        return
     # Beside the scheduler's loop, which waits for nobody.
     run = (dag_run.dag_id, dag_run.run_id, sealed)
     threading.Thread(target=_take_back_unused, args=run, name="imagesmith-take-back", daemon=True).start()

@@ -9,7 +9,8 @@ from airflow.sdk import BaseOperator
 from hooks.opening import open_cloud
 from imagesmith import settings
 from imagesmith.generator import load_all
-from imagesmith.steps.preflight import ask, preview
+from imagesmith.steps.preflight import Introduction, ask, chosen_cloud, introduce, preview
+from operators.deployment import this_deployment
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -27,8 +28,19 @@ class Preflight(BaseOperator):
             parameters=params["parameters"],
             clouds=params["clouds"],
         )
-        answers = ask(plan, open_cloud)
+        answers = ask(plan, open_cloud, catalog=this_deployment().catalog)
         for answer in answers:
             for problem in answer["problems"]:
                 self.log.warning("%s", problem)
         return {"version": plan.version, "answers": answers}
+
+
+class TestCloud(BaseOperator):
+    """Whom the cloud of the run's param `cloud` takes us for; a refusal is a result, too."""
+
+    def execute(self, context: Context) -> Introduction:
+        """The cloud's own answer."""
+        cloud = chosen_cloud(context["params"]["cloud"], settings.include_dir())
+        answer = introduce(cloud, open_cloud)
+        self.log.info("%s: %s", cloud.cloud, answer["problem"] or answer["identity"])
+        return answer

@@ -57,7 +57,9 @@ class StepOperator(BaseOperator):
     def execute(self, context: Context) -> StepResult:  # noqa: RET503  (`defer` raises)
         """Run the step, or as much of it as this worker has patience for."""
         run = context["dag_run"]
-        build_id, target = planned_target(this_deployment().catalog, run.dag_id, run.run_id, self.cloud)
+        build_id, target = planned_target(
+            this_deployment().catalog, run.dag_id, run.run_id, cloud=self.cloud, step=self.step
+        )
         if isinstance(target, str):
             raise AirflowSkipException(target)
         try:

@@ -7,19 +7,17 @@ shared looks are kept per account: hundreds of builds that wait on one account c
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import AsyncIterator
-from hashlib import sha256
 from typing import Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-from hooks.opening import aconnection, cloud_of
+from hooks.opening import aconnection, cloud_of, mark_of
 from imagesmith.core import Cloud
 from imagesmith.errors import ImagesmithError
 from imagesmith.plan import PlannedTarget
+from imagesmith.shared_looks import Board, SharedLooks
 from imagesmith.steps.runner import Credential, Step, run_step
-from imagesmith.waiting import SharedLooks
 from operators.deployment import this_deployment
 
 # Looks wanted within this time are one call; it is also what a look is late at most.
@@ -69,9 +67,9 @@ _accounts: dict[str, tuple[Cloud, SharedLooks]] = {}
 async def _shared_account(target: PlannedTarget, credential: Credential) -> tuple[Cloud, SharedLooks]:
     """The driver and looks that all targets of this account share while settings and credentials stay the same."""
     connection = await aconnection(target)
-    marks = json.dumps([target.cloud, target.settings, connection.get_uri(), credential], sort_keys=True)
-    account = sha256(marks.encode()).hexdigest()
+    account = mark_of(target, connection, credential)
     if account not in _accounts:
         cloud = await asyncio.to_thread(cloud_of, target, connection, credential)
-        _accounts[account] = (cloud, SharedLooks(cloud, gather_s=GATHER_S))
+        board = Board(this_deployment().catalog, target.cloud, account)
+        _accounts[account] = (cloud, SharedLooks(cloud, gather_s=GATHER_S, board=board))
     return _accounts[account]

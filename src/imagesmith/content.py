@@ -58,7 +58,19 @@ def read_scripts(document: Document, folder: Path) -> list[Script]:
     return [script for script in found if script is not None]
 
 
-def _script(document: Document, value: object, *, at: KeyPath, folder: Path, number: int) -> Script | None:
+def read_tests(document: Document, folder: Path) -> list[Script]:
+    """The scripts that `tests` of the file names or holds; a finding for each that cannot be used."""
+    named = document.value.get("tests")
+    found = [
+        _script(document, value, at=("tests", index), folder=folder, number=index + 1, inline="test")
+        for index, value in enumerate(named if isinstance(named, list) else [])
+    ]
+    return [script for script in found if script is not None]
+
+
+def _script(
+    document: Document, value: object, *, at: KeyPath, folder: Path, number: int, inline: str = "inline"
+) -> Script | None:
     if not isinstance(value, str):
         return None
     if "\n" in value or value.startswith("#!"):
@@ -66,7 +78,7 @@ def _script(document: Document, value: object, *, at: KeyPath, folder: Path, num
         if problem:
             document.report(at, f"the text {problem[0]}", problem[1])
             return None
-        return Script(name=f"inline-{number}", text=value)
+        return Script(name=f"{inline}-{number}", text=value)
     try:
         return Script(name=value, text=read_script(value, folder=folder))
     except FileProblem as error:

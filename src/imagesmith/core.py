@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import ClassVar, Protocol
+from typing import Any, ClassVar, Protocol
 
 
 class TargetState(StrEnum):
@@ -65,11 +65,15 @@ class ImageState(StrEnum):
 
 @dataclass(frozen=True)
 class SourceImage:
-    """The image a target starts from, as found on its cloud."""
+    """The image a target starts from, as found on its cloud.
+
+    `details` is what the driver wants to be told again in a LaunchRequest, so that it need not ask for it twice.
+    """
 
     id: str
     name: str
     created: str = ""
+    details: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True)
@@ -88,7 +92,10 @@ class Instance:
 
 @dataclass(frozen=True)
 class Image:
-    """One look at an image; `snapshot_ids` are the disks behind it, where there are such; `known` as of instances."""
+    """One look at an image; `snapshot_ids` are the disks behind it, where there are such; `known` as of instances.
+
+    `tags` are those it bears, where a look tells them.
+    """
 
     id: str
     state: ImageState
@@ -96,6 +103,8 @@ class Image:
     reason: str = ""
     snapshot_ids: tuple[str, ...] = ()
     known: bool = True
+    tags: Mapping[str, str] = field(default_factory=dict)
+    public: bool = False
 
 
 @dataclass(frozen=True)
@@ -124,7 +133,10 @@ TAG_CLOUD = "imagesmith:cloud"
 TAG_GENERATOR = "imagesmith:generator"
 TAG_VERSION = "imagesmith:version"
 TAG_SCRIPT = "imagesmith:script-sha256"
+# The image it was made from, its parent where that is one of ours.
 TAG_SOURCE = "imagesmith:source-image"
+# What is inside an image: its inventory's digest.
+TAG_DIGEST = "imagesmith:digest"
 # Which deployment made it: two that share an account never touch each other's.
 TAG_DEPLOYMENT = "imagesmith:deployment"
 
@@ -165,6 +177,7 @@ class LaunchRequest:
     and it is the client token where the cloud has one, so that the same request can never make two.
     `lease_s` is for how long it may be needed, for clouds that end instances by themselves.
     `public_key` is one line of OpenSSH; `user_data` is text for cloud-init, plain (the driver encodes).
+    `source_details` are those of the SourceImage, if at hand; `retried` tells that an earlier try may have launched it.
     """
 
     name: str
@@ -176,6 +189,8 @@ class LaunchRequest:
     tags: Mapping[str, str]
     disk_gib: int | None = None
     lease_s: float = 0.0
+    source_details: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    retried: bool = False
 
 
 @dataclass(frozen=True)
@@ -220,6 +235,9 @@ class Ledger(Protocol):
     def gone(self, kind: ResourceKind, resource_id: str) -> None:
         """The cloud says the thing is no more."""
 
+    def shared(self, kind: ResourceKind, name: str) -> str:
+        """The id of the thing of that name that a launch on this cloud has used and that is still there, or ""."""
+
 
 @dataclass(frozen=True)
 class Traits:
@@ -227,13 +245,17 @@ class Traits:
 
     `host_key_injection`: user data reaches the instance before sshd starts. `powers_off`: a guest that powers
     itself off is seen as `stopped` and can be saved then. `client_token`: the cloud itself makes launches idempotent.
-    `settle_s`: for how long a made thing may be missing from the cloud's own listings.
+    `settle_s`: for how long a made thing may be missing from the cloud's own listings. `marks_each`: every thing
+    bears the tags itself, so that what is left can be looked for when an instance has ended. `ends_many`: one call
+    ends the instances of many builds.
     """
 
     host_key_injection: bool
     powers_off: bool
     client_token: bool
     settle_s: float
+    marks_each: bool = False
+    ends_many: bool = False
 
 
 class Cloud(ABC):
@@ -256,6 +278,10 @@ class Cloud(ABC):
     @abstractmethod
     def find_image_named(self, name: str) -> Resource | None:
         """Our own image of exactly that name, whatever its state, or None."""
+
+    def find_images_named(self, names: Sequence[str]) -> dict[str, Resource | None]:
+        """Our own image of each name, or None, in as few calls as the cloud allows."""
+        return {name: self.find_image_named(name) for name in names}
 
     @abstractmethod
     def launch(self, request: LaunchRequest, ledger: Ledger) -> str:
@@ -298,8 +324,11 @@ class Cloud(ABC):
         """
 
     @abstractmethod
-    def finish_image(self, image_id: str, *, tags: Mapping[str, str], public: bool) -> None:
-        """What can only be done to an available image: tags on its snapshots, permission to launch."""
+    def finish_image(self, image_id: str, *, tags: Mapping[str, str], public: bool, seen: Image | None = None) -> None:
+        """What can only be done to an available image: tags on its snapshots, permission to launch.
+
+        `seen` is the look that showed it available, if there was one.
+        """
 
     def end_credential(self) -> str:
         """Take back what a password was exchanged for; "" when it is gone, else why it stays until it expires."""
@@ -308,6 +337,25 @@ class Cloud(ABC):
     @abstractmethod
     def find_resources(self, build_id: str | None = None) -> list[Resource]:
         """Everything on this account with our tag, of one build or of all; instances already ended are left out."""
+
+    def find_left(self, build_ids: Sequence[str]) -> list[Resource]:
+        """What these builds have on this cloud, found by tags, in as few calls as the cloud allows.
+
+        It may lack names and hold instances that have ended: it is for those who know what has.
+        """
+        if len(build_ids) == 1:
+            found = self.find_resources(build_ids[0])
+        else:
+            found = [each for each in self.find_resources() if each.build_id in build_ids]
+        return [each for each in found if each.tags.get(TAG_CLOUD, self.name) == self.name]
+
+    def find_shared(self, names: Sequence[str]) -> list[Resource]:
+        """The things of these names that builds of this deployment use together; most clouds have none."""
+        return []
+
+    def find_images(self) -> list[Resource]:
+        """Every image of ours on this account with all its tags, for a catalog that has lost them."""
+        return [each for each in self.find_resources() if each.kind is ResourceKind.IMAGE]
 
     @abstractmethod
     def delete(self, resources: Iterable[Resource]) -> list[Resource]:

@@ -13,19 +13,22 @@ from typing import Annotated, Any, Literal
 from croniter import CroniterError, croniter
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
+from imagesmith.allowances import Allowance, Consistency
 from imagesmith.cloud_settings import Line
 from imagesmith.core import ImageQuery
 from imagesmith.documents import Section, mistake, one_line
 from imagesmith.durations import parse_duration
 from imagesmith.image_names import DEFAULT, template_problem
+from imagesmith.names import NAME_SHAPE
 from imagesmith.parameters import Parameter
 
-Step = Literal["launch", "customize", "save", "terminate"]
+Step = Literal["launch", "customize", "save", "verify", "terminate"]
 DEFAULT_TIME_LIMIT_S = 2 * 3600
 DEFAULT_TIME_LIMITS_S: Mapping[str, int] = {
     "launch": 10 * 60,
     "customize": 60 * 60,
     "save": 60 * 60,
+    "verify": 10 * 60,
     "terminate": 15 * 60,
 }
 
@@ -33,7 +36,7 @@ DEFAULT_TIME_LIMITS_S: Mapping[str, int] = {
 SCHEDULE_PRESETS = ("@once", "@hourly", "@daily", "@weekly", "@monthly", "@quarterly", "@yearly")
 
 _DURATION_CURE = "write e.g. 90s, 45m or 1h30m, at most 168h"
-_SOURCE_CURE = "write an id in quotes, or {name: pattern, owner: account}"
+_SOURCE_CURE = "write an id in quotes, {name: pattern, owner: account} or {generator: name}"
 _MAX_DISK_GIB = 16 * 1024  # EC2's largest general volume
 
 
@@ -99,6 +102,12 @@ def _tags(value: dict[str, str]) -> dict[str, str]:
     return value
 
 
+def _generator_name(value: str) -> str:
+    if not NAME_SHAPE.fullmatch(value):
+        raise mistake(f"{value!r:.80} is no name of a generator", "write the name of a file in include/generators")
+    return value
+
+
 DurationS = Annotated[int, BeforeValidator(_duration)]
 
 
@@ -108,6 +117,7 @@ class TimeLimits(Section):
     launch: DurationS | None = None
     customize: DurationS | None = None
     save: DurationS | None = None
+    verify: DurationS | None = None
     terminate: DurationS | None = None
 
     def given(self) -> dict[str, int]:
@@ -116,15 +126,22 @@ class TimeLimits(Section):
 
 
 class SourceImageSpec(Section):
-    """The image to start from: an id, or the newest that fits a name's pattern, properties and an owner."""
+    """The image to start from: an id, the newest that fits a name's pattern, properties and an owner, or the newest
+    image of another generator on the same cloud.
+    """
 
     id: Line = ""
     name: Line = ""
     owner: Line = ""
     properties: dict[Line, Line] = Field(default_factory=dict)
+    generator: Annotated[str, AfterValidator(_generator_name)] = ""
 
     @model_validator(mode="after")
     def _one_way(self) -> SourceImageSpec:
+        if self.generator:
+            if self.name or self.owner or self.properties:
+                raise mistake("names a generator and something else", "write {generator: name} alone")
+            return self
         if bool(self.id) == bool(self.name or self.properties):
             raise mistake("needs a name", _SOURCE_CURE)
         return self
@@ -156,6 +173,7 @@ class CloudEntry(Section):
     required: bool = True
     disk_gib: Annotated[int, AfterValidator(_disk)] | None = None
     time_limits: TimeLimits = TimeLimits()
+    verify: bool | None = None
 
 
 class GeneratorFile(Section):
@@ -165,9 +183,15 @@ class GeneratorFile(Section):
     description: Annotated[str, AfterValidator(_description)] = ""
     script: str | None = None
     scripts: list[str] | None = None
+    tests: list[str] = Field(default_factory=list)
+    verify: bool = True
     files: dict[str, str] = Field(default_factory=dict)
     parameters: dict[str, Parameter] = Field(default_factory=dict)
     schedule: Annotated[str, AfterValidator(_schedule)] | None = None
+    rebuild_when: Literal["parent"] | None = None
+    skip_if_unchanged: bool = False
     time_limit: DurationS = DEFAULT_TIME_LIMIT_S
     time_limits: TimeLimits = TimeLimits()
+    consistency: Consistency = "report"
+    allow_differences: list[Allowance] = Field(default_factory=list)
     clouds: dict[str, CloudEntry]

@@ -5,6 +5,8 @@ ImagesmithError
 │   ├── NameTaken            an image of that name exists; nothing is ever overwritten
 │   └── SourceImageNotFound
 ├── ScriptError              the author of the customization script
+├── VerificationFailed       the author of the generator: the image is not what was built, or holds what must not stay
+├── InventoryUnreadable      the author of the generator: the instance does not tell what is inside
 ├── CloudError               the owner of the cloud's account
 │   ├── CredentialsRefused
 │   ├── QuotaExceeded
@@ -16,7 +18,9 @@ ImagesmithError
 ├── HostKeyMismatch          somebody between us and the instance; never tried again
 ├── TimeLimitExceeded        the author of the generator: a step's or the build's limit
 ├── BuildStateError          whoever cleared or started tasks by hand
+├── QuestionRefused          whoever asked: an image or a package that is not named well enough
 ├── BuildFailed              whoever acts on the reasons in its message, one for each target
+├── ProofRefused             whoever was about to rely on a file: it does not prove what it should
 ├── SetupError               whoever runs this deployment: a secret, a database, a tool is missing
 │   └── ConnectionMissing
 └── Transient                nobody: the same call may succeed later
@@ -46,6 +50,14 @@ class SourceImageNotFound(DefinitionError):
 
 class ScriptError(ImagesmithError):
     """The customization script ended in a way that is not a success."""
+
+
+class VerificationFailed(ImagesmithError):
+    """The saved image differs from what was customized, fails its tests, or holds something of the build."""
+
+
+class InventoryUnreadable(ImagesmithError):
+    """What an instance printed is not its inventory."""
 
 
 class CloudError(ImagesmithError):
@@ -92,6 +104,10 @@ class BuildStateError(ImagesmithError):
     """The build's record does not allow this step now."""
 
 
+class ProofRefused(ImagesmithError):
+    """A signed statement that does not hold: changed, of another key, or not about what was asked."""
+
+
 class SetupError(ImagesmithError):
     """The deployment lacks something it needs."""
 
@@ -114,6 +130,10 @@ class ConnectionLost(Transient):
 
 class Interrupted(Transient):
     """The process was asked to end; the step goes on in the next one."""
+
+
+class QuestionRefused(ImagesmithError):
+    """What was asked about is not named well enough, or is not there."""
 
 
 class BuildFailed(ImagesmithError):

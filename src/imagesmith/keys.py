@@ -1,4 +1,4 @@
-"""The SSH keys of a target, derived from the deployment's secret and so stored nowhere.
+"""The deployment's keys, derived from its secret and so stored nowhere: SSH keys of targets, and the signing key.
 
 HKDF-SHA256 (RFC 5869) over the secret gives the 32 bytes of an Ed25519 private key (RFC 8032); build, cloud, attempt
 and purpose are the `info`, so that no two keys are related and any process of the deployment makes the same one again.
@@ -7,6 +7,7 @@ and purpose are the `info`, so that no two keys are related and any process of t
 from __future__ import annotations
 
 import base64
+import hmac
 from dataclasses import dataclass, field
 
 from cryptography.hazmat.primitives import hashes
@@ -45,6 +46,19 @@ def deployment_id(secret: bytes) -> str:
     """12 hex digits by which deployments know what is theirs; they tell nothing of the secret."""
     info = b"imagesmith deployment id 1"
     return HKDF(algorithm=hashes.SHA256(), length=6, salt=None, info=info).derive(secret).hex()
+
+
+def account_mark(secret: bytes, words: str) -> str:
+    """What tells accounts apart by settings and credentials in `words`, and can be stored: it tells nothing of them."""
+    return hmac.new(secret, f"imagesmith account 1\0{words}".encode(), "sha256").hexdigest()[:32]
+
+
+def signing_key(secret: bytes) -> Ed25519PrivateKey:
+    """The key the deployment signs its statements with; the same until its secret changes."""
+    info = b"imagesmith provenance key 1"
+    return Ed25519PrivateKey.from_private_bytes(
+        HKDF(algorithm=hashes.SHA256(), length=32, salt=None, info=info).derive(secret)
+    )
 
 
 def derive(secret: bytes, *, build_id: str, cloud: str, attempt: int, purpose: str) -> KeyPair:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
+from imagesmith.core import PASSWORD_PREFIX, SEALED_PREFIX
 from imagesmith.documents import Section
 from imagesmith.errors import DefinitionError
 
@@ -14,23 +15,28 @@ TypeName = Literal["string", "integer", "number", "boolean"]
 Value = str | int | float | bool
 
 MAX_VALUE_BYTES = 32 * 1024  # an environment variable of Linux may hold 128 KiB; forms and logs want less
+MIN_SECRET_LENGTH = 4  # what is shorter stands in too many words of a log to be hidden there
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
-# Names that a shell or the dynamic linker acts on, ours, and Airflow's own key of a run's conf.
+# Names that a shell or the dynamic linker acts on, and our own keys of a run's conf.
 _RESERVED = re.compile(
     r"PATH|HOME|IFS|SHELL|USER|LOGNAME|ENV|BASH_ENV|PWD|OLDPWD|UID|EUID|PPID|SHELLOPTS|BASHOPTS|PS4|_"
-    r"|LD_.*|IMAGESMITH_.*|clouds"
+    r"|LD_.*|IMAGESMITH_.*|clouds|rebuild"
 )
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")  # all but tab and line feed
 
 
 class Parameter(Section):
-    """One parameter of a generator: a field of the trigger form and a variable of the script."""
+    """One parameter of a generator: a field of the trigger form and a variable of the script.
+
+    The value of a `secret` one is given anew for each build and stored nowhere.
+    """
 
     type: TypeName
     default: Any = None
     choices: list[Any] | None = None
     description: str = ""
+    secret: bool = False
 
 
 NOUNS: Mapping[str, str] = {
@@ -50,6 +56,9 @@ _TYPE_CURES: Mapping[str, str] = {
 def own_problems(value: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
     """What in a parameter, as it is written, contradicts itself: key, message, cure."""
     kind, choices, default = value.get("type"), value.get("choices"), value.get("default")
+    if value.get("secret") is True:
+        yield from _secret_problems(value)
+        return
     if not isinstance(kind, str) or kind not in _TYPE_CURES:
         return
     if isinstance(choices, list):
@@ -61,6 +70,15 @@ def own_problems(value: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
         yield "default", f"{default!r:.60} {problem}", _cure(kind, problem)
     elif isinstance(choices, list) and choices and default not in choices:
         yield "default", f"{default!r:.60} is not one of the choices", "add it to the choices"
+
+
+def _secret_problems(value: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
+    """What does not go with `secret: true`; no value is shown, as it may be a secret already."""
+    if value.get("type") in _TYPE_CURES and value["type"] != "string":
+        yield "type", f"a secret is text, not {NOUNS[value['type']]}", "write type: string, or remove `secret:`"
+    for key in ("default", "choices"):
+        if key in value:
+            yield key, "would be stored in the clear, and this parameter is secret", "remove it; the value is asked"
 
 
 def _cure(kind: str, problem: str) -> str:
@@ -78,8 +96,13 @@ def _choices_problems(kind: str, choices: list[Any]) -> Iterator[tuple[str, str,
         yield "choices", "a value stands there twice", "list each value once"
 
 
-def name_problem(name: str) -> tuple[str, str] | None:
+def name_problem(name: str, *, secret: bool = False) -> tuple[str, str] | None:
     """What is wrong with a parameter's name and its cure, or None."""
+    if secret and name.startswith(PASSWORD_PREFIX):
+        return (
+            "is what the password of a cloud is called",
+            f"choose another, e.g. {name[len(PASSWORD_PREFIX) :]}_password",
+        )
     if not _NAME.fullmatch(name):
         return (
             "is no name for a variable of the script",
@@ -119,6 +142,14 @@ def _text_problem(value: str) -> str | None:
     if size > MAX_VALUE_BYTES:
         return f"is {size} bytes long, more than {MAX_VALUE_BYTES}"
     return None
+
+
+def secret_problem(value: object) -> str | None:
+    """What keeps the value from being that of a secret parameter, as the end of a sentence that may be shown."""
+    problem = value_problem("string", value)
+    if problem is None and isinstance(value, str) and len(value.strip()) < MIN_SECRET_LENGTH:
+        return f"has fewer than {MIN_SECRET_LENGTH} characters, which could not be hidden in logs"
+    return problem
 
 
 def accept(name: str, parameter: Parameter, value: object) -> Value:
@@ -164,6 +195,8 @@ def json_schema(name: str, parameter: Parameter) -> dict[str, Any]:
     spec: dict[str, Any] = {"title": name, "type": parameter.type}
     if parameter.description:
         spec["description"] = parameter.description
+    if parameter.secret:
+        return {"description": "Asked at every build and stored nowhere.", **spec, **SEALED_ONLY}
     if parameter.default is not None:
         spec["default"] = parameter.default
     if parameter.choices:
@@ -174,6 +207,16 @@ def json_schema(name: str, parameter: Parameter) -> dict[str, Any]:
         if "\n" in (parameter.default or ""):
             spec["format"] = "multiline"
     return spec
+
+
+# A value itself never fits: were it not sealed before Airflow reads it, no run would be made. It is null where a run
+# has none, and after the build's end, when even the sealed value is removed.
+SEALED_ONLY: Mapping[str, Any] = {
+    "type": ["null", "string"],
+    "format": "password",
+    "pattern": f"^{re.escape(SEALED_PREFIX)}",
+    "default": None,
+}
 
 
 def _or(parameter: Parameter) -> str:

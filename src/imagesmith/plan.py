@@ -7,27 +7,30 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict
 
+from imagesmith.allowances import Allowance, Consistency
 from imagesmith.cloud_settings import CloudSettings
-from imagesmith.core import PASSWORD_PREFIX, SEALED_PREFIX, ImageQuery
+from imagesmith.content import Script
+from imagesmith.core import PASSWORD_PREFIX, ImageQuery
 from imagesmith.definition import DEFAULT_TIME_LIMITS_S, CloudEntry
 from imagesmith.errors import DefinitionError
 from imagesmith.findings import did_you_mean
 from imagesmith.generator import Generator
 from imagesmith.image_names import render
-from imagesmith.parameters import NOUNS, Value, accept, as_variable, from_text, json_schema
+from imagesmith.parameters import NOUNS, SEALED_ONLY, Value, accept, as_variable, from_text, json_schema
 
 # Flat arguments of an Airflow `Param`: default, description, and a JSON schema's own keys.
 ParamSpec = dict[str, Any]
 
 # The key of a run's conf that says which clouds to build on; no parameter may have this name.
 CLOUDS_PARAM = "clouds"
+# The key of a run's conf that names a build whose inputs are built again; no parameter may have this name either.
+REBUILD_PARAM = "rebuild"
 
 
 class _Frozen(BaseModel):
@@ -57,12 +60,16 @@ class PlannedFile(_Frozen):
 
 
 class PlannedSource(_Frozen):
-    """The source image to look for: `id`, or `name`, `properties` and `owner`."""
+    """The source image to look for: `id`, or `name`, `properties` and `owner`, or the newest of a `generator`."""
 
     id: str = ""
     name: str = ""
     owner: str = ""
     properties: dict[str, str] = {}
+    generator: str = ""
+
+    def __str__(self) -> str:
+        return f"the newest image of {self.generator}" if self.generator else str(self.query())
 
     def query(self) -> ImageQuery:
         """The same for a driver."""
@@ -84,11 +91,15 @@ class PlannedTarget(PlannedCloud):
     ssh_username: str
     instance_type: str
     image_name: str
+    # What the name was made from, for builds from this plan again; "" in plans of before there were such.
+    image_name_template: str = ""
     public: bool
     tags: dict[str, str]
     required: bool
     disk_gib: int | None
     time_limits_s: dict[str, int]
+    # Whether the saved image is booted before it counts; plans of before know of no such step.
+    verify: bool = False
 
 
 class Plan(_Frozen):
@@ -100,13 +111,22 @@ class Plan(_Frozen):
     description: str
     script_sha256: str
     scripts: tuple[PlannedScript, ...]
+    tests: tuple[PlannedScript, ...] = ()
     files: tuple[PlannedFile, ...]
     parameters: dict[str, Value]
+    # The names of secret parameters; nothing here is made from their values.
+    secrets: tuple[str, ...] = ()
     created: Annotated[AwareDatetime, AfterValidator(lambda moment: moment.astimezone(UTC))]
     time_limit_s: int
     targets: dict[str, PlannedTarget]
     # Clouds that were chosen and are left out all the same, each with the reason and the cure.
     skipped: dict[str, str] = {}
+    # Whether a target is left out whose image would be the same as an earlier one.
+    skip_if_unchanged: bool = False
+    consistency: Consistency = "report"
+    allow_differences: tuple[Allowance, ...] = ()
+    # The build whose inputs these are, where one was built again.
+    rebuild_of: str = ""
 
     def environment(self, cloud: str | None = None) -> dict[str, str]:
         """The script's own variables; with a cloud's name also IMAGESMITH_CLOUD."""
@@ -151,8 +171,8 @@ def freeze(
 ) -> Plan:
     """The plan of one build; raises DefinitionError naming what does not fit and the cure.
 
-    Parameters left out have their defaults. `chosen_clouds` None means all of the generator's; of these `skipped` are
-    left out, for the reasons given.
+    Parameters left out have their defaults; secret ones are refused, as a plan is stored. `chosen_clouds` None means
+    all of the generator's; of these `skipped` are left out, for the reasons given.
     """
     if created.tzinfo is None:
         raise ValueError("freeze: created has no time zone; pass datetime.now(UTC)")
@@ -165,13 +185,18 @@ def freeze(
         version=generator.version,
         description=generator.description,
         script_sha256=generator.script_sha256,
-        scripts=_planned_scripts(generator),
+        scripts=_planned_scripts(generator.scripts),
+        tests=_planned_scripts(generator.tests),
         files=_planned_files(generator),
         parameters=_accepted(generator, parameters or {}),
+        secrets=generator.secrets,
         created=created,
         time_limit_s=generator.time_limit_s,
         targets={name: _target(generator, name, clouds=clouds, build_id=build_id, created=created) for name in names},
         skipped=dict(skipped or {}),
+        skip_if_unchanged=generator.skip_if_unchanged,
+        consistency=generator.consistency,
+        allow_differences=generator.allow_differences,
     )
 
 
@@ -194,18 +219,14 @@ def params_schema(generator: Generator, clouds: Mapping[str, CloudSettings]) -> 
             specs[PASSWORD_PREFIX + name] = {
                 "title": f"Password for {name}",
                 "description": f"Asked at every build on {name} and stored nowhere.",
-                "type": ["null", "string"],
-                "format": "password",
-                # A password itself never fits: were it not exchanged before Airflow reads it, no run would be made.
-                "pattern": f"^{re.escape(SEALED_PREFIX)}",
-                "default": None,
+                **SEALED_ONLY,
             }
     return specs
 
 
 def parameters_from_text(generator: Generator, given: Mapping[str, str]) -> dict[str, Value]:
     """Typed values of what somebody wrote on a command line; raises DefinitionError naming the parameter."""
-    _refuse_unknown(generator, given)
+    _refuse_strangers(generator, given)
     return {name: from_text(name, generator.parameters[name], text) for name, text in given.items()}
 
 
@@ -224,27 +245,32 @@ def _chosen(generator: Generator, chosen: Sequence[str] | None) -> list[str]:
     return [name for name in generator.clouds if name in chosen]
 
 
-def _refuse_unknown(generator: Generator, given: Mapping[str, object]) -> None:
+def _refuse_strangers(generator: Generator, given: Mapping[str, object]) -> None:
     for name in given:
+        if name in generator.secrets:
+            raise DefinitionError(
+                f"{generator.name}: parameter {name} is secret, so its value is not taken here; leave it out: it is "
+                "asked when a build starts"
+            )
         if name not in generator.parameters:
             cure = did_you_mean(name, list(generator.parameters), things="its parameters are")
             raise DefinitionError(f"{generator.name}: there is no parameter {name}; {cure}")
 
 
 def _accepted(generator: Generator, given: Mapping[str, object]) -> dict[str, Value]:
-    _refuse_unknown(generator, given)
+    _refuse_strangers(generator, given)
     accepted: dict[str, Value] = {}
     for name, parameter in generator.parameters.items():
+        if parameter.secret:
+            continue
         if name not in given and parameter.default is None:
             raise DefinitionError(f"{generator.name}: parameter {name} has no value; give {NOUNS[parameter.type]}")
         accepted[name] = accept(name, parameter, given.get(name, parameter.default))
     return accepted
 
 
-def _planned_scripts(generator: Generator) -> tuple[PlannedScript, ...]:
-    return tuple(
-        PlannedScript(name=script.name, text=script.text, sha256=script.sha256) for script in generator.scripts
-    )
+def _planned_scripts(scripts: Sequence[Script]) -> tuple[PlannedScript, ...]:
+    return tuple(PlannedScript(name=script.name, text=script.text, sha256=script.sha256) for script in scripts)
 
 
 def _planned_files(generator: Generator) -> tuple[PlannedFile, ...]:
@@ -278,11 +304,13 @@ def _target(
         ssh_username=entry.ssh_username,
         instance_type=entry.instance_type,
         image_name=_image_name(generator, entry, build_id=build_id, created=created),
+        image_name_template=entry.image_name,
         public=entry.public,
         tags=entry.tags,
         required=entry.required,
         disk_gib=entry.disk_gib,
         time_limits_s=time_limits_s(generator, name),
+        verify=generator.verifies(name),
     )
 
 

@@ -27,7 +27,10 @@ FIRST_RUN_LOOK_S, RUN_LOOK_S = 2.0, 5.0
 
 @dataclass(frozen=True)
 class TargetProgress:
-    """One target with the steps of its present attempt, in their order, and its image once it is being saved."""
+    """One target with the steps of its present attempt, in their order, and its image once it is being saved.
+
+    The image is an earlier build's where a new one would have been the same.
+    """
 
     target: TargetRecord
     steps: tuple[StepRecord, ...]
@@ -88,11 +91,15 @@ def look(catalog: Catalog, build: BuildRecord) -> BuildProgress:
             TargetProgress(
                 target,
                 tuple(step for step in steps if (step.cloud, step.attempt) == (target.cloud, target.attempt)),
-                images.get(target.cloud),
+                images.get(target.cloud) or _kept(catalog, target),
             )
             for target in targets
         ),
     )
+
+
+def _kept(catalog: Catalog, target: TargetRecord) -> ImageRecord | None:
+    return catalog.image(target.cloud, target.kept_image_id) if target.kept_image_id else None
 
 
 def follow(
@@ -192,6 +199,8 @@ def as_json(progress: BuildProgress, *, url: str) -> dict[str, Any]:
         "requested_how": build.requested_how,
         "created_at": _iso(build.created_at),
         "ended_at": _iso(build.ended_at),
+        "verdict": build.verdict,
+        "comparison": build.comparison,
         "targets": [_target_json(each) for each in progress.targets],
     }
 
@@ -204,7 +213,8 @@ def _target_json(progress: TargetProgress) -> dict[str, Any]:
         "state": str(target.state),
         "error": target.error,
         "image_id": image.image_id if image else "",
-        "image_name": target.image_name,
+        "image_name": image.name if image and target.kept_image_id else target.image_name,
+        "unchanged_since": image.build_id if image and target.kept_image_id else "",
         "source_image_id": target.source_image_id,
         "source_image_name": target.source_image_name,
         "instance_id": target.instance_id,

@@ -3,8 +3,8 @@
 # Never a file of its own over there. Every call is `sh -s -- imagesmith VERB BUILD_ID ARGUMENTS...` with this text on
 # stdin, then the line that calls `imagesmith_main`, with the call's data behind it in base64, in braces: a text that a
 # broken connection cut short does not parse, so nothing of it runs. It leaves one directory,
-# ~/.imagesmith/BUILD_ID (0700): scripts, their output (N.out), exit code (N.rc) and process id (N.pid); and while a
-# script starts, its environment in memory (/dev/shm). Clean-up removes both.
+# ~/.imagesmith/BUILD_ID (0700): scripts, their output (N.out), exit code (N.rc) and process id (N.pid), which clean-up
+# removes. A script's environment comes in a file in memory (/dev/shm) whose name is gone before anything is in it.
 # shellcheck shell=sh
 set -eu
 umask 077
@@ -17,6 +17,30 @@ boot_id() { cat /proc/sys/kernel/random/boot_id 2>/dev/null || echo unknown; }
 as_root() { if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo -n "$@"; fi; }
 
 memory_dir() { if [ -d /dev/shm ] && [ -w /dev/shm ]; then echo /dev/shm; else echo "$work"; fi; }
+
+# Whether what is written to /dev/shm stays off the disk.
+shm_is_memory() {
+  if ! [ -d /dev/shm ] || ! [ -w /dev/shm ]; then return 1; fi
+  real=$(readlink -f /dev/shm) || real=/dev/shm
+  at_it="" above_it=""
+  while read -r _ place kind _; do
+    if [ "$place" = "$real" ]; then at_it=$kind; elif [ "$place" = "${real%/*}" ]; then above_it=$kind; fi
+  done </proc/mounts
+  case ${at_it:-$above_it} in tmpfs | ramfs | devtmpfs) return 0 ;; *) return 1 ;; esac
+}
+
+# Before the call's data is read: bash writes a here-document to a file, deleted at once, where TMPDIR says. With the
+# call's arguments; what must not touch the disk ends here (66) on a machine that has no place for it.
+keep_here_documents_in_memory() {
+  if [ "${8-}" = memory ] && ! shm_is_memory; then
+    echo "its secret parameters must not touch the disk, and /dev/shm is not in memory; mount a tmpfs there" >&2
+    exit 66
+  fi
+  their_tmpdir=${TMPDIR-} had_tmpdir=${TMPDIR+yes}
+  if [ -d /dev/shm ] && [ -w /dev/shm ]; then TMPDIR=/dev/shm; fi
+}
+
+restore_tmpdir() { if [ "$had_tmpdir" = yes ]; then TMPDIR=$their_tmpdir; else unset TMPDIR; fi; }
 
 # What this machine is like: one KEY=VALUE a line.
 verb_look() {
@@ -56,8 +80,8 @@ start_was_cut_off() {
   [ "$(cat "$work/$1.once/boot" 2>/dev/null || boot_id)" = "$(boot_id)" ]
 }
 
-# run NAME AS SIZE OFFSET: run a script detached, once however often this is called, and give its output from byte
-# OFFSET on, as it comes, until it ends; AS is `user` or `root`. The call's data is base64 once more: one line of its
+# run NAME AS SIZE OFFSET WHERE: run a script detached, once however often this is called, and give its output from byte
+# OFFSET on, as it comes, until it ends; AS is `user` or `root`; WHERE is `memory` if its environment must not touch the disk. The call's data is base64 once more: one line of its
 # environment, as shell assignments, then the script of SIZE bytes. Exits 66 if it could not be started, 67 if output was
 # read before (OFFSET) and now the script's files are gone: it must not run a second time.
 verb_run() {
@@ -73,25 +97,29 @@ start() {
   if ! mkdir "$work/$1.once" 2>/dev/null && ! start_was_cut_off "$1"; then return; fi
   boot_id >"$work/$1.once/boot"
   env_file="$(memory_dir)/imagesmith-$build-$1-$$.env"
-  trap 'rm -f "$env_file"' EXIT
+  exec 4>"$env_file"
+  exec 3<"$env_file"
+  rm -f "$env_file"
   IFS= read -r environment
-  echo "$environment" | base64 -d >"$env_file"
+  echo "$environment" | base64 -d >&4
+  exec 4>&-
+  unset environment
   base64 -d >"$work/$1"
   if [ "$(($(wc -c <"$work/$1")))" -ne "$3" ]; then echo "$1 did not come whole" >&2; return 1; fi
   chmod 0700 "$work/$1"
   cat >"$work/run" <<'RUN'
 #!/bin/sh
-# Runs one file with its output and exit code kept; a shutdown that stops it leaves a mark.
-work=$1 name=$2 env_file=$3
+# Runs one file with its output and exit code kept; a shutdown that stops it leaves a mark. Its environment is on stdin.
+work=$1 name=$2
 echo $$ >"$work/$name.pid"
 trap 'cat /proc/sys/kernel/random/boot_id >"$work/$name.stopping"; sync' TERM HUP INT
 cd "$HOME" || exit 1
 export IMAGESMITH_WORK="$work"
 set -a
-# shellcheck disable=SC1090
-. "$env_file"
+# shellcheck disable=SC1091
+. /dev/stdin
 set +a
-rm -f "$env_file"
+exec </dev/null
 umask 022
 # Its place on the disk is taken before the script can fill that.
 echo pending >"$work/$name.rc.part"
@@ -112,11 +140,11 @@ RUN
   detach="nohup"
   if command -v setsid >/dev/null 2>&1; then detach="setsid"; fi
   if [ "$2" = root ]; then
-    as_root "$detach" sh "$work/run" "$work" "$1" "$env_file" </dev/null >/dev/null 2>&1 &
+    as_root "$detach" sh "$work/run" "$work" "$1" <&3 3<&- >/dev/null 2>&1 &
   else
-    "$detach" sh "$work/run" "$work" "$1" "$env_file" </dev/null >/dev/null 2>&1 &
+    "$detach" sh "$work/run" "$work" "$1" <&3 3<&- >/dev/null 2>&1 &
   fi
-  trap - EXIT
+  exec 3<&-
 }
 
 # No process has the number 0, though `kill -0 0` finds one: our own group.
@@ -162,6 +190,9 @@ verb_status() {
   fi
 }
 
+# inspect: the call's data is a script that root runs out of memory, attached; nothing of it stays here.
+verb_inspect() { base64 -d | as_root sh -s; }
+
 # sync: what was written is on the disk.
 verb_sync() { sync; }
 
@@ -198,6 +229,7 @@ follow() {
 imagesmith_main() {
   verb=$2 build=$3
   shift 3
+  restore_tmpdir
   work="$HOME/.imagesmith/$build"
   # Only verbs that write make the directory: a late question must not leave one in a machine that was cleaned up.
   case $verb in place | run) mkdir -p "$work" ;; esac

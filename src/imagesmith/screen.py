@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Protocol, TextIO
 
-from imagesmith.catalog.records import StepRecord
+from imagesmith.catalog.records import BuildRecord, StepRecord
+from imagesmith.consistency import Comparison, sentence, table
 from imagesmith.core import TargetState
 from imagesmith.progress import BuildProgress, TargetProgress
 
@@ -22,6 +22,8 @@ COLOURS = {
     TargetState.CANCELLED: "yellow",
 }
 LAST_LINE_CHARS = 60
+# So many differences of a build's images; all are in the JSON.
+MOST_ROWS = 20
 # A build begins within two seconds; after this many something is the matter.
 LONG_S = 20.0
 NOT_BEGUN = "Airflow has not begun the build yet; it may be busy, or not well: `imagesmith airflow status` tells"
@@ -124,13 +126,6 @@ def last_line(progress: TargetProgress) -> str:
     return _printable(lines[-1])[:LAST_LINE_CHARS] if lines else ""
 
 
-def columns(rows: Sequence[Sequence[str]]) -> list[str]:
-    """The rows as lines whose columns stand under each other; the first is the heading."""
-    widths = [max(len(row[index]) for row in rows) for index in range(len(rows[0]))]
-    padded = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
-    return [line.rstrip() for line in padded]
-
-
 def summary(progress: BuildProgress) -> list[str]:
     """What a build came to, for people: a line for it, some for each target."""
     now, build = datetime.now(UTC), progress.build
@@ -139,7 +134,15 @@ def summary(progress: BuildProgress) -> list[str]:
     lines = [f"{head} {took} {progress.seconds(now):.1f} s"]
     for each in progress.targets:
         lines += _target_lines(each, now)
-    return lines
+    return lines + _verdict_lines(build)
+
+
+def _verdict_lines(build: BuildRecord) -> list[str]:
+    """Whether the images are the same, and in what they are not."""
+    if not build.comparison:
+        return []
+    comparison = Comparison.model_validate(build.comparison)
+    return [f"  images are {sentence(comparison)}", *(f"    {line}" for line in table(comparison, most=MOST_ROWS))]
 
 
 def _target_lines(progress: TargetProgress, now: datetime) -> list[str]:
@@ -148,6 +151,8 @@ def _target_lines(progress: TargetProgress, now: datetime) -> list[str]:
     lines = [f"  {target.cloud}{optional}: {target.state}"]
     if image is not None:
         lines.append(f"    image     {image.image_id}  {image.name}{'  public' if image.public else ''}")
+    if image is not None and target.kept_image_id:
+        lines.append(f"    unchanged since build {image.build_id}, so nothing was built")
     if target.source_image_id:
         lines.append(f"    made from {target.source_image_id}  {target.source_image_name}")
     if progress.steps:

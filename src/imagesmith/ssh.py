@@ -27,6 +27,8 @@ CONNECT_TIMEOUT_S = 15.0
 KEEPALIVE_INTERVAL_S = 10.0
 KEEPALIVE_COUNT = 3
 READ_BYTES = 65_536
+# More than any machine has to tell of itself; what a machine prints without end must not fill our memory.
+INSPECT_MOST_BYTES = 32 << 20
 # A booting instance may accept and say nothing (a port forwarder does it for it); who waits for it asks again soon.
 BANNER_TIMEOUT_S = 3.0
 
@@ -118,14 +120,23 @@ class Remote:
         await self._call("sync")
 
     async def run(
-        self, name: str, script: bytes, *, environment: dict[str, str], as_root: bool = False, offset: int = 0
+        self,
+        name: str,
+        script: bytes,
+        *,
+        environment: dict[str, str],
+        as_root: bool = False,
+        offset: int = 0,
+        in_memory: bool = False,
     ) -> AsyncGenerator[bytes, None]:
         """Run the script detached, once however often this is called; its output from byte `offset` on until it ends.
 
+        `in_memory`: its environment must not touch the machine's disk; nothing starts where it can't be kept off that.
         Raises ConnectionLost, RemoteFailure if it could not be started, and ScriptVanished if output was read before
         (`offset`) and the machine knows nothing of the script now.
         """
-        command = self._command("run", name, "root" if as_root else "user", str(len(script)), str(offset))
+        account, where = "root" if as_root else "user", "memory" if in_memory else "any"
+        command = self._command("run", name, account, str(len(script)), str(offset), where)
         data = b"\n".join(base64.b64encode(part) for part in (_assignments(environment), script))
         with _as_connection_lost(self._login):
             async with self._connection.create_process(command, encoding=None) as process:
@@ -141,6 +152,29 @@ class Remote:
                     raise ScriptVanished(f"{self._login}: the files of {name} are gone")
                 if process.exit_status == _NOT_STARTED:
                     raise RemoteFailure(f"{self._login}: {name} did not start: {_text(await process.stderr.read())}")
+
+    async def inspect(self, script: bytes) -> bytes:
+        """What a script of ours that only looks prints as root; it runs attached, and again if the connection breaks.
+
+        Raises RemoteFailure where it fails or prints too much.
+        """
+        printed = bytearray()
+        with _as_connection_lost(self._login):
+            async with self._connection.create_process(self._command("inspect"), encoding=None) as process:
+                process.stdin.write(_stdin(script))
+                process.stdin.write_eof()
+                while chunk := await process.stdout.read(READ_BYTES):
+                    printed += chunk
+                    if len(printed) > INSPECT_MOST_BYTES:
+                        raise RemoteFailure(f"{self._login}: inspect printed more than {INSPECT_MOST_BYTES >> 20} MiB")
+                said = _text(await process.stderr.read(READ_BYTES)).strip()
+                if process.exit_status is None:
+                    await process.wait_closed()
+        if process.exit_status is None or process.exit_status < 0:
+            raise ConnectionLost(f"{self._login}: the connection broke during inspect")
+        if process.exit_status != 0:
+            raise RemoteFailure(f"{self._login}: inspect failed with {process.exit_status}: {said[-2000:]}")
+        return bytes(printed)
 
     async def wait_lost(self, seconds: float) -> bool:
         """True as soon as the connection has ended, False if it still stands after so many seconds."""
@@ -261,10 +295,14 @@ def _as_connection_lost(login: Login) -> Iterator[None]:
 
 
 def _stdin(data: bytes | None) -> bytes:
-    """`remote.sh`, and the braces that keep a text cut short from running, with the data in a here-document."""
+    """`remote.sh`, and the braces that keep a text cut short from running, with the data in a here-document.
+
+    A shell may write a here-document to a file, which it deletes; bash does. That file, too, has to be in memory.
+    """
     script = resources.files("imagesmith").joinpath("remote.sh").read_bytes()
     encoded = base64.encodebytes(data or b"")
-    return script + b"{\nimagesmith_main \"$@\" <<'END_OF_DATA'\n" + encoded + b"END_OF_DATA\n}\n"
+    call = b'{\nkeep_here_documents_in_memory "$@"\nimagesmith_main "$@" <<\'END_OF_DATA\'\n'
+    return script + call + encoded + b"END_OF_DATA\n}\n"
 
 
 def _assignments(environment: dict[str, str]) -> bytes:

@@ -13,10 +13,9 @@ import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Generic, ParamSpec, TypeVar
+from typing import ParamSpec, TypeVar
 
 from imagesmith import crash_points
-from imagesmith.core import Cloud, Image, Instance
 from imagesmith.errors import TimeLimitExceeded, Transient
 
 P = ParamSpec("P")
@@ -108,6 +107,13 @@ class Waits:
         """
         return await self.again(what, lambda: in_thread(function, *args, **kwargs))
 
+    async def no_longer(self, answer: asyncio.Future[T], what: str) -> T:
+        """The answer that others get for us; raises TimeLimitExceeded when it does not come within our limit."""
+        if not (await asyncio.wait([answer], timeout=max(0.0, self.left_s())))[0]:
+            answer.cancel()
+            self.check(what)
+        return await answer
+
     async def again(self, what: str, attempt: Callable[[], Awaitable[T]]) -> T:
         """What `attempt` comes to, begun again after a Transient error until the limit."""
         failures = 0
@@ -117,6 +123,11 @@ class Waits:
             except Transient as error:
                 failures += 1
                 await self.pause(_backoff_s(failures), what, cause=error)
+
+
+async def rest(seconds: float) -> None:
+    """Sleep for those who gather and wait on behalf of many, and so have no limit of their own."""
+    await asyncio.sleep(seconds)
 
 
 def patience_s(whole_s: float, *, live_targets: int, workers: int) -> float:
@@ -132,53 +143,6 @@ async def in_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs)
     except asyncio.CancelledError:
         await asyncio.wait([work])
         raise
-
-
-class SharedLooks:
-    """One cloud account's instances and images, asked for together: all looks wanted within a moment are one call.
-
-    Waiters that share an object must share an event loop.
-    """
-
-    def __init__(self, cloud: Cloud, *, gather_s: float = 0.05) -> None:
-        self._instances = _Batch(cloud.observe_instances, gather_s)
-        self._images = _Batch(cloud.observe_images, gather_s)
-
-    async def instance(self, instance_id: str) -> Instance:
-        """The instance as the cloud sees it now."""
-        return await self._instances.ask(instance_id)
-
-    async def image(self, image_id: str) -> Image:
-        """The image as the cloud sees it now."""
-        return await self._images.ask(image_id)
-
-
-class _Batch(Generic[T]):
-    """Questions about ids gathered for `gather_s`, then asked in one call in a thread."""
-
-    def __init__(self, ask_all: Callable[[list[str]], dict[str, T]], gather_s: float) -> None:
-        self._ask_all = ask_all
-        self._gather_s = gather_s
-        self._wanted: dict[str, asyncio.Future[T]] = {}
-
-    async def ask(self, key: str) -> T:
-        if not self._wanted:
-            self._asking = asyncio.get_running_loop().create_task(self._ask_soon())
-        future = self._wanted.setdefault(key, asyncio.get_running_loop().create_future())
-        return await asyncio.shield(future)
-
-    async def _ask_soon(self) -> None:
-        await asyncio.sleep(self._gather_s)
-        wanted, self._wanted = self._wanted, {}
-        try:
-            answers = await in_thread(self._ask_all, list(wanted))
-        except Exception as error:  # noqa: BLE001  (handed on whole to everybody who asked)
-            for future in wanted.values():
-                future.set_exception(error)
-                future.exception()
-            return
-        for key, future in wanted.items():
-            future.set_result(answers[key])
 
 
 def _last_repeats(pauses: Iterable[float]) -> Iterator[float]:

@@ -64,7 +64,18 @@ class Document:
 def read_document(path: Path, *, shown_as: str) -> Document:
     """The file as a Document; where `readable` is False there is no value and the findings say why."""
     document = Document(shown_as)
-    text = _text(path, document)
+    raw = _bytes(path, document)
+    return document if raw is None else _read(raw, document)
+
+
+def read_bytes(raw: bytes, *, shown_as: str) -> Document:
+    """The same of what a file would hold."""
+    return _read(raw, Document(shown_as))
+
+
+def _read(raw: bytes, document: Document) -> Document:
+    shown_as = document.file
+    text = _text(raw, document)
     if text is None:
         return document
     try:
@@ -89,24 +100,29 @@ class _TooMuchError(Exception):
         self.line, self.message = line, message
 
 
-def _text(path: Path, document: Document) -> str | None:
-    problem: tuple[int, str, str]
+def _bytes(path: Path, document: Document) -> bytes | None:
+    """What the file holds, as far as it may; None after a finding for what can't be read."""
     try:
         if not path.is_file():  # not even opened: a named pipe would never answer
-            missing = (0, "there is no such file", "check the name")
-            problem = (0, "it is not a regular file", "name a file") if path.exists() else missing
+            missing = ("there is no such file", "check the name")
+            message, cure = ("it is not a regular file", "name a file") if path.exists() else missing
         else:
             with path.open("rb") as stream:
-                raw = stream.read(MAX_BYTES + 1)
-            if len(raw) <= MAX_BYTES:
-                return raw.decode("utf-8-sig")
-            problem = (0, "the file is larger than 1 MiB", "move long scripts to include/scripts")
+                return stream.read(MAX_BYTES + 1)
+    except OSError as error:
+        message, cure = f"the file cannot be read: {error.strerror}", "check its owner and mode"
+    document.findings.append(Finding(document.file, 0, "", message, cure))
+    return None
+
+
+def _text(raw: bytes, document: Document) -> str | None:
+    line, message, cure = 0, "the file is larger than 1 MiB", "move long scripts to include/scripts"
+    try:
+        if len(raw) <= MAX_BYTES:
+            return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = raw[: error.start].count(b"\n") + 1
-        problem = (line, "the file is not text in UTF-8", "save it as UTF-8")
-    except OSError as error:
-        problem = (0, f"the file cannot be read: {error.strerror}", "check its owner and mode")
-    line, message, cure = problem
+        message, cure = "the file is not text in UTF-8", "save it as UTF-8"
     document.findings.append(Finding(document.file, line, "", message, cure))
     return None
 

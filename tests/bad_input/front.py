@@ -11,18 +11,35 @@ from imagesmith.web.passwords import PasswordGate
 
 
 class Desk:
-    """Clouds `hotel` and `india` ask for passwords; `dstat` is on ec2 and hotel, `plain` on ec2."""
+    """Clouds `hotel` and `india` ask for passwords; `dstat` is on ec2 and hotel, `plain` and `keyed` on ec2.
+
+    `keyed` has the secret parameter `token`.
+    """
 
     def __init__(self) -> None:
         self.known: frozenset[str] | None = frozenset({"hotel", "india"})
         self.error: ImagesmithError | None = None
         self.held: list[str] = []
+        self.secrets: frozenset[str] | None = frozenset({"token"})
+        self.values: dict[str, str] = {}
 
     def asking(self) -> frozenset[str] | None:
         return self.known
 
     def clouds_of(self, generator: str) -> tuple[str, ...]:
-        return {"dstat": ("ec2", "hotel"), "plain": ("ec2",)}.get(generator, ())
+        return {"dstat": ("ec2", "hotel"), "plain": ("ec2",), "keyed": ("ec2",)}.get(generator, ())
+
+    def secrets_of(self, generator: str | None) -> frozenset[str] | None:
+        if self.secrets is None:
+            return None
+        known = frozenset({"token"}) if generator in (None, "keyed") else frozenset()
+        return known & self.secrets
+
+    def seal(self, generator: str, parameter: str, value: str) -> str:
+        if self.error:
+            raise self.error
+        self.values[parameter] = value
+        return f"sealed.1.{generator}.{parameter}"
 
     async def admits(self, scope: Any, generator: str) -> bool:
         return True

@@ -11,6 +11,8 @@ NAME = "use a-z, 0-9 and hyphens, at most 63, starting with a letter or digit"
 ID = "copy one from `imagesmith status`"
 NUMBER = ("is no number of builds", "write one from 1 to 1000")
 PARAM = "write --param NAME=VALUE"
+IMAGE = "copy an id from `imagesmith images`"
+PACKAGE = ("is no question for a package", "in quotes, e.g. 'openssl<3.0.15'")
 NOT_TEXT = ("is not text in UTF-8", "write it anew")
 # Bytes that are no UTF-8, as Python hands them on.
 RAW = os.fsdecode(b"\xff\xfe")
@@ -56,6 +58,18 @@ USAGE = [
     Row("cli-images-generator-a-path", "argument --generator", ["images", "--generator", "../x"], ("'../x' is no name", NAME)),
     Row("cli-images-cloud-empty", "argument --cloud", ["images", "--cloud", ""], ("'' is no name", NAME)),
     Row("cli-images-a-word", "dstat", ["images", "dstat"], ("unrecognized arguments",)),
+    Row("cli-show-nothing", "IMAGE", ["show"], ("the following arguments are required",)),
+    Row("cli-show-empty", "argument IMAGE", ["show", ""], ("'' is no image", IMAGE)),
+    Row("cli-show-terminal-escape", "argument IMAGE", ["show", "\x1b[2J"], (r"'\x1b[2J' is no image", IMAGE)),
+    Row("cli-show-huge", "argument IMAGE", ["show", "x" * 100_000], ("is no image", IMAGE)),
+    Row("cli-diff-one-image", "IMAGE", ["diff", "ami-1"], ("the following arguments are required",)),
+    Row("cli-diff-second-of-two-lines", "argument IMAGE", ["diff", "ami-1", "a\nb"], (r"'a\nb' is no image", IMAGE)),
+    Row("cli-lineage-two-shapes", "argument --json", ["lineage", "ami-1", "--dot", "--json"], ("not allowed with argument --dot",)),
+    Row("cli-rebuild-empty", "argument BUILD", ["rebuild", ""], ("'' is no id", ID)),
+    Row("cli-rebuild-a-parameter", "--param", ["rebuild", "b1", "--param", "a=1"], ("unrecognized arguments",)),
+    Row("cli-search-nothing", "PACKAGE[<VERSION]", ["search"], ("the following arguments are required",)),
+    Row("cli-catalog-nothing", "rebuild", ["catalog"], ("the following arguments are required",)),
+    Row("cli-catalog-destroy", "'destroy'", ["catalog", "destroy"], ("invalid choice", "rebuild")),
     Row("cli-secret-a-word", "32", ["secret", "32"], ("unrecognized arguments",)),
     Row("cli-airflow-nothing", "up|down|status", ["airflow"], ("the following arguments are required",)),
     Row("cli-airflow-restart", "'restart'", ["airflow", "restart"], ("invalid choice", "up")),
@@ -63,6 +77,8 @@ USAGE = [
     Row("cli-sandbox-destroy", "'destroy'", ["sandbox", "destroy"], ("invalid choice", "reset")),
     Row("cli-sandbox-reset-a-word", "everything", ["sandbox", "reset", "everything"], ("unrecognized arguments",)),
     Row("cli-demo-a-word", "ec2", ["demo", "ec2"], ("unrecognized arguments",)),
+    Row("cli-sbom-of-a-format", "--format", ["sbom", "ami-1", "--format", "swid"], ("invalid choice", "cyclonedx")),
+    Row("cli-sbom-no-image", "argument IMAGE", ["sbom", " "], ("is no image", "copy an id from `imagesmith images`")),
     Row("cli-build-not-utf-8", r"the argument '\udcff\udcfe'", ["build", RAW], NOT_TEXT),
     Row("cli-param-not-utf-8", r"the argument 'extra=\udcff\udcfe'", ["build", "dstat", "--param", f"extra={RAW}"], NOT_TEXT),
     Row("cli-validate-not-utf-8", r"the argument '\udcff\udcfe'", ["validate", RAW], NOT_TEXT),
@@ -89,12 +105,35 @@ COMMANDS = [
     Row("cli-param-terminal-escape", "parameter extra", ["build", "dstat", "--param", "extra=\x1b[2J"], (r"'\x1b[2J' holds a control character", "give text")),
     Row("cli-param-of-40-kB", "parameter extra", ["build", "dstat", "--param", f"extra={'x' * 40_000}"], ("is 40000 bytes long, more than 32768", "give text")),
     Row("cli-param-name-of-two-lines", r"--param 'a\nb'", ["build", "dstat", "--param", "a\nb=1"], ("is no name of a parameter", PARAM)),
+    Row("cli-param-a-secret", "--param token", ["build", "keyed", "--param", "token=hunter2"], ("others on this machine can read a command line", "leave it out to be asked for it, or write --param token=-")),
+    Row("cli-param-a-secret-in-a-question", "parameter token", ["plan", "keyed", "--param", "token=hunter2"], ("is secret, so its value is not taken here", "leave it out")),
+    Row("cli-secret-and-nobody-to-ask", "keyed asks for token at every build", ["build", "keyed"], ("no terminal to ask at", "give it on standard input with --param token=-")),
     Row("cli-param-in-a-question", "parameter count", ["plan", "dstat", "--param", "count=1.5"], ("'1.5' is not a whole number", "give a whole number")),
     Row("cli-cancel-unknown", "nope: ", ["cancel", "nope"], ("neither a build nor a run of that id", "see `imagesmith status`")),
     Row("cli-cancel-a-path", "../../x: ", ["cancel", "../../x"], ("neither a build nor a run of that id", "see `imagesmith status`")),
     Row("cli-cancel-any-run", "%: ", ["cancel", "%"], ("neither a build nor a run of that id", "see `imagesmith status`")),
     Row("cli-status-unknown", "nope: ", ["status", "nope"], ("neither a build nor a generator that was built", "see `imagesmith status`")),
     Row("cli-status-sql", "' OR 1=1 --", ["status", "' OR 1=1 --"], ("neither a build nor a generator that was built", "see `imagesmith status`")),
+    Row("cli-provenance-unknown", "nope: ", ["provenance", "nope"], ("neither a build nor a generator that was built", "see `imagesmith status`")),
+    Row("cli-verify-nothing-there", "/nowhere/x.json: cannot be read", ["verify", "/nowhere/x.json"], ("No such file", "name the file that `imagesmith provenance` wrote")),
+    Row("cli-verify-a-folder", ".: cannot be read", ["verify", "."], ("Is a directory", "name the file that `imagesmith provenance` wrote")),
+    Row("cli-verify-without-a-key", "IMAGESMITH_SECRET is not set", ["verify", "include/generators/dstat.yaml"], ("no key of this deployment", "give `imagesmith verify` its public key with --key")),
+    Row("cli-verify-no-key", "include/generators/dstat.yaml: is no public key in PEM", ["verify", "include/clouds.yaml", "--key", "include/generators/dstat.yaml"], ("give the file that `imagesmith key -o FILE` wrote",)),
+    Row("cli-key-without-a-secret", "IMAGESMITH_SECRET is not set", ["key"], ("no key of this deployment", "set the deployment's secret")),
+    Row("cli-sbom-unknown", "nope: ", ["sbom", "nope"], ("see `imagesmith images --all`",)),
+    Row("cli-show-unknown", "ami-9: ", ["show", "ami-9"], ("no image of that id or name was saved", "see `imagesmith images --all`")),
+    Row("cli-show-sql", "' OR 1=1 --: ", ["show", "' OR 1=1 --"], ("no image of that id or name was saved", "see `imagesmith images --all`")),
+    Row("cli-show-any-image", "%: ", ["show", "%"], ("no image of that id or name was saved", "see `imagesmith images --all`")),
+    Row("cli-diff-unknown", "here/ami-9: ", ["diff", "here/ami-9", "ami-8"], ("no image of that id or name was saved", "see `imagesmith images --all`")),
+    Row("cli-lineage-unknown", "../x: ", ["lineage", "../x"], ("no image of that id or name was saved", "see `imagesmith images --all`")),
+    Row("cli-rebuild-unknown", "nope: ", ["rebuild", "nope"], ("neither a build nor a generator that was built", "see `imagesmith status`")),
+    Row("cli-search-empty", "''", ["search", ""], PACKAGE),
+    Row("cli-search-no-version", "'openssl<'", ["search", "openssl<"], PACKAGE),
+    Row("cli-search-two-signs", "'openssl==3'", ["search", "openssl==3"], PACKAGE),
+    Row("cli-search-terminal-escape", r"'\x1b[2J'", ["search", "\x1b[2J"], PACKAGE),
+    Row("cli-search-huge", "'xxx", ["search", "x" * 100_000], PACKAGE),
+    Row("cli-search-unknown-manager", "'brew:wget'", ["search", "brew:wget"], ("brew is no package manager", "use one of dpkg, rpm, apk, pacman, pip, npm, gem")),
+    Row("cli-catalog-rebuild-old-airflow", "imagesmith_catalog_rebuild: ", ["catalog", "rebuild"], ("Airflow has no such generator", "it has")),
     Row("cli-demo-unknown-cloud", "cloud mars is not one of this generator", ["demo", "--clouds", "mars"], ("dstat: ", "its clouds are: here, there")),
     Row("cli-demo-second-cloud-unknown", "cloud ther is not one of this generator", ["demo", "--clouds", "here, ther"], ("dstat: ", "did you mean there?")),
     Row("cli-demo-no-cloud", "--clouds ,", ["demo", "--clouds", ","], ("names no cloud", "write CLOUD,CLOUD or leave it out")),
@@ -113,6 +152,7 @@ FILES = [
 
 # Not refused: nothing fits, and that is said with the word that nothing fits to.
 NOTHING = [
+    Row("cli-search-nothing-fits", "no image with nothing<1 is known", ["search", "nothing<1"], ("`--all` looks at deleted ones",)),
     Row("cli-images-unknown-cloud", "on cloud mars", ["images", "--cloud", "mars"], ("no image", "`imagesmith images --all` shows all there are")),
     Row("cli-images-unknown-generator", "of generator dsta", ["images", "--generator", "dsta"], ("no image", "`imagesmith images --all` shows all there are")),
 ]  # fmt: skip

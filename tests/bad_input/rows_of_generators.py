@@ -59,7 +59,7 @@ RESERVED = ("is a name with a meaning of its own", "choose another, e.g. with a 
 TIME = "write e.g. 90s, 45m or 1h30m, at most 168h"
 CRON = "write a cron expression of five fields"
 LOGIN = ("is not a login name", "write the user of the source image, e.g. admin or ubuntu")
-SOURCE = "write an id in quotes, or {name: pattern, owner: account}"
+SOURCE = "write an id in quotes, {name: pattern, owner: account} or {generator: name}"
 LINE = "holds a line break or another control character"
 
 FORM = [
@@ -102,7 +102,7 @@ FORM = [
 KEYS = [
     Row("key-misspelt", "x.yaml:7: desription", top("desription: x"), ("is no key here", "did you mean description?")),
     Row("key-of-another-tool", "x.yaml:7: clouds.ec2.flavor", entry("flavor: m1.small"), ("is no key here", "did you mean instance_type?")),
-    Row("key-nobody-knows", "x.yaml:7: clouds.ec2.verify", entry("verify: true"), ("is no key here", "the keys here are: disk_gib, image_name")),
+    Row("key-nobody-knows", "x.yaml:7: clouds.ec2.polish", entry("polish: true"), ("is no key here", "the keys here are: disk_gib, image_name")),
     Row("key-with-a-cyrillic-letter", "x.yaml:7: ", top("s\u0441hedule: x"), ("is no key here", "did you mean schedule?")),
     Row("key-that-paints-the-terminal", r"x.yaml:7: \x1b[31mred", top('"\\e[31mred": x'), ("is no key here", "the keys here are")),
     Row("key-of-two-lines", r"x.yaml:7: a\nb", top('"a\\nb": x'), ("is no key here", "the keys here are")),
@@ -203,7 +203,34 @@ PARAMETERS = [
     Row("choices-of-two-types", "x.yaml:7: parameters.n.choices", top("parameters: {n: {type: string, choices: [a, 5]}}"), ("5 is not text", QUOTES)),
     Row("choices-a-text", "x.yaml:7: parameters.n.choices", top("parameters: {n: {type: string, choices: a}}"), ("must be a list, not the text 'a'", "write [one, two]")),
     Row("default-not-among-the-choices", "x.yaml:7: parameters.n.default", top("parameters: {n: {type: string, choices: [a], default: b}}"), ("'b' is not one of the choices", "add it to the choices")),
+    Row("secret-in-words", "x.yaml:7: parameters.t.secret", top('parameters: {t: {type: string, secret: "yes"}}'), ("must be true or false, not the text 'yes'", "write true or false")),
+    Row("secret-a-number", "x.yaml:7: parameters.t.type", top("parameters: {t: {type: integer, secret: true}}"), ("a secret is text, not a whole number", "write type: string, or remove `secret:`")),
+    Row("secret-with-a-default", "x.yaml:7: parameters.t.default", top("parameters: {t: {type: string, secret: true, default: x}}"), ("would be stored in the clear, and this parameter is secret", "remove it; the value is asked")),
+    Row("secret-with-no-default", "x.yaml:7: parameters.t.default", top("parameters: {t: {type: string, secret: true, default: }}"), ("would be stored in the clear", "remove it; the value is asked")),
+    Row("secret-with-a-default-of-another-type", "x.yaml:7: parameters.t.default", top("parameters: {t: {type: string, secret: true, default: 5}}"), ("would be stored in the clear", "remove it; the value is asked")),
+    Row("secret-with-choices", "x.yaml:7: parameters.t.choices", top("parameters: {t: {type: string, secret: true, choices: [a, b]}}"), ("would be stored in the clear, and this parameter is secret", "remove it; the value is asked")),
+    Row("secret-by-schedule", "x.yaml:8: parameters.t", top('schedule: "@daily"\nparameters: {t: {type: string, secret: true}}'), ("is secret, and builds by schedule have nobody to ask", "remove the schedule")),
+    Row("secret-called-like-a-password", "x.yaml:7: parameters.password_db", top("parameters: {password_db: {type: string, secret: true}}"), ("is what the password of a cloud is called", "choose another, e.g. db_password")),
+    Row("secret-misspelt", "x.yaml:7: parameters.t.secert", top("parameters: {t: {type: string, secert: true}}"), ("is no key here", "did you mean secret?")),
+    Row("consistency-unknown", "x.yaml:7: consistency", top("consistency: strict"), ("'strict' is not known", "use 'report' or 'require'")),
+    Row("consistency-true", "x.yaml:7: consistency", top("consistency: true"), ("True is not known", "use 'report' or 'require'")),
+    Row("allow-a-mapping", "x.yaml:7: allow_differences", top('allow_differences: {package: "x"}'), ("must be a list, not a mapping", "write [one, two]")),
+    Row("allow-a-word", "x.yaml:8: allow_differences.0", top("allow_differences:\n  - linux-image"), ("must be a mapping, not the text 'linux-image'", "write indented `key: value` lines")),
+    Row("allow-without-reason", "x.yaml:8: allow_differences.0.reason", top("allow_differences:\n  - {package: x}"), ("is missing", "add `reason:`")),
+    Row("allow-reason-empty", "x.yaml:8: allow_differences.0.reason", top('allow_differences:\n  - {package: x, reason: ""}'), ("is empty", "give it a value")),
+    Row("allow-nothing-named", "x.yaml:8: allow_differences.0", top("allow_differences:\n  - {reason: why}"), ("names nothing", "name one of package, path, service, user, group, socket in each entry")),
+    Row("allow-two-kinds", "x.yaml:8: allow_differences.0", top("allow_differences:\n  - {package: x, user: y, reason: why}"), ("names package and user", "name one of package, path, service, user, group, socket in each entry")),
+    Row("allow-everything", "x.yaml:8: allow_differences.0.package", top('allow_differences:\n  - {package: "*", reason: why}'), ("'*' would allow everything", "name what may differ")),
+    Row("allow-a-relative-path", "x.yaml:8: allow_differences.0.path", top("allow_differences:\n  - {path: etc/motd, reason: why}"), ("'etc/motd' is no path", "write an absolute path")),
+    Row("allow-misspelt", "x.yaml:8: allow_differences.0.pakage", top("allow_differences:\n  - {pakage: x, reason: why}"), ("is no key here", "did you mean package?")),
+    Row("parameter-named-rebuild", "x.yaml:7: parameters.rebuild", top("parameters: {rebuild: {type: string}}"), RESERVED),
     Row("scheduled-without-a-default", "x.yaml:8: parameters.n", top('schedule: "@daily"\nparameters: {n: {type: string}}'), ("builds by schedule have nobody to ask", "add `default:` or remove the schedule")),
+    Row("rebuild-of-nobody", "x.yaml:7: rebuild_when", top("rebuild_when: parent"), ("has no parent: no cloud's image starts from another generator's", "write `source_image: {generator: NAME}` there, or remove it")),
+    Row("rebuild-when-it-rains", "x.yaml:7: rebuild_when", top("rebuild_when: rain"), ("'rain' is not known", "use 'parent'")),
+    Row("rebuild-at-once", "x.yaml:8: schedule", instead("ami-12345678", "{generator: good}") + 'rebuild_when: parent\nschedule: "@once"\n', ("'@once' does not go with rebuild_when", "remove one of the two")),
+    Row("rebuild-without-a-default", "x.yaml:8: parameters.n", instead("ami-12345678", "{generator: good}") + "rebuild_when: parent\nparameters: {n: {type: string}}\n", ("builds by rebuild_when have nobody to ask", "add `default:` or remove the rebuild_when")),
+    Row("skip-with-a-secret", "x.yaml:7: skip_if_unchanged", top("skip_if_unchanged: true\nparameters: {t: {type: string, secret: true}}"), ("cannot tell whether the secret parameter t is unchanged", "remove it, or the secret parameter")),
+    Row("skip-in-words", "x.yaml:7: skip_if_unchanged", top("skip_if_unchanged: yes"), ("must be true or false, not the text 'yes'", "write true or false")),
 ]  # fmt: skip
 
 ENTRIES = [
@@ -227,6 +254,11 @@ ENTRIES = [
     Row("source-two-words", "x.yaml:4: clouds.site.source_image", instead("debian-12.gz", "debian 12", NIMBUS), ("is no name for an image of Nimbus", "write it as the site's client lists it")),
     Row("source-properties-on-nimbus", "x.yaml:4: clouds.site.source_image", instead("debian-12.gz", "{properties: {os: debian}}", NIMBUS), ("Nimbus images have no properties to go by", "write the image's name")),
     Row("source-of-another-on-nimbus", "x.yaml:4: clouds.site.source_image", instead("debian-12.gz", "{name: x, owner: bob}", NIMBUS), ("one's own images and the common ones", "write owner: self, or none")),
+    Row("source-of-two-kinds", "x.yaml:4: clouds.ec2.source_image", instead("ami-12345678", "{generator: good, owner: self}"), ("names a generator and something else", "write {generator: name} alone")),
+    Row("source-of-no-generator", "x.yaml:4: clouds.ec2.source_image", instead("ami-12345678", "{generator: goot}"), ("there is no generator goot", "did you mean good?")),
+    Row("source-of-no-name", "x.yaml:4: clouds.ec2.source_image.generator", instead("ami-12345678", '{generator: "../good"}'), ("'../good' is no name of a generator", "write the name of a file in include/generators")),
+    Row("source-of-itself", "x.yaml:4: clouds.ec2.source_image", instead("ami-12345678", "{generator: x}"), ("goes in a circle: x from x", "let one of them start from an image of the cloud's own")),
+    Row("source-of-a-generator-elsewhere", "x.yaml:4: clouds.hotel.source_image", instead("debian-12", "{generator: good}", OPENSTACK), ("good builds no image on hotel", "add hotel to generators/good.yaml")),
     Row("login-missing", "x.yaml:3: clouds.ec2.ssh_username", instead("    ssh_username: admin\n", ""), ("is missing", "add `ssh_username:`")),
     Row("login-two-words", "x.yaml:5: clouds.ec2.ssh_username", instead("admin", "root user"), LOGIN),
     Row("login-an-option-of-ssh", "x.yaml:5: clouds.ec2.ssh_username", instead("admin", "-oProxyCommand=reboot"), LOGIN),
@@ -257,6 +289,7 @@ ENTRIES = [
     Row("image-name-of-256", "x.yaml:7: clouds.hotel.image_name", f'{OPENSTACK}    image_name: "{"x" * 248}{{date}}"\n', ("the name has 256 characters", "OpenStack wants 1 to 255")),
     Row("image-name-above-the-repository", "x.yaml:6: clouds.site.image_name", f'{NIMBUS}    image_name: "../{{generator}}"\n', ("'../x' is no name for an image of Nimbus", "use letters, digits and . _ -")),
     Row("image-name-an-option", "x.yaml:6: clouds.site.image_name", f'{NIMBUS}    image_name: "--common"\n', ("'--common' is no name for an image of Nimbus", "use letters, digits and . _ -")),
+    Row("verify-in-words", "x.yaml:7: clouds.ec2.verify", entry("verify: never"), ("must be true or false, not the text 'never'", "write true or false")),
     Row("public-in-words", "x.yaml:7: clouds.ec2.public", entry("public: yes"), ("must be true or false, not the text 'yes'", "write true or false, without quotes")),
     Row("public-a-number", "x.yaml:7: clouds.ec2.public", entry("public: 1"), ("must be true or false, not the number 1", "write true or false")),
     Row("required-in-quotes", "x.yaml:7: clouds.ec2.required", entry('required: "true"'), ("must be true or false, not the text 'true'", "write true or false")),
@@ -278,4 +311,16 @@ ENTRIES = [
     Row("tag-that-is-glances", "x.yaml:7: clouds.hotel.tags", f"{OPENSTACK}    tags: {{Visibility: public}}\n", ("the tag Visibility is an image's own word", "choose another name")),
 ]  # fmt: skip
 
-ROWS = [*FORM, *KEYS, *BROUGHT, *PARAMETERS, *ENTRIES]
+VERIFICATION = [
+    Row("verify-a-number", "x.yaml:7: verify", top("verify: 1"), ("must be true or false, not the number 1", "write true or false")),
+    Row("tests-a-text", "x.yaml:7: tests", top("tests: ok.sh"), ("must be a list, not the text 'ok.sh'", "write")),
+    Row("tests-a-number", "x.yaml:7: tests.0", top("tests: [5]"), ("must be text, not the number 5", QUOTES)),
+    Row("tests-no-such-file", "x.yaml:7: tests.0", top("tests: [no.sh]"), ("no.sh", "include/scripts")),
+    Row("tests-above", "x.yaml:7: tests.0", top("tests: [../../etc/passwd]"), ("../../etc/passwd", "include/scripts")),
+    Row("tests-without-shebang", "x.yaml:7: tests.0", top('tests: ["dstat\\ntrue\\n"]'), ("the text", SHEBANG)),
+    Row("tests-never-run", "x.yaml:7: tests", top("tests: [ok.sh]\nverify: false"), ("never run, as no image is verified", "remove `verify: false`, or the tests")),
+    Row("time-limit-of-verify", "x.yaml:7: time_limits.verify", top("time_limits: {verify: soon}"), ("soon", TIME)),
+    Row("verify-misspelt", "x.yaml:7: verfy", top("verfy: false"), ("verfy", "verify")),
+]  # fmt: skip
+
+ROWS = [*VERIFICATION, *FORM, *KEYS, *BROUGHT, *PARAMETERS, *ENTRIES]

@@ -9,10 +9,12 @@ from typing import Any
 from .row import Row
 
 START = "/api/v2/dags/dstat/dagRuns"
+KEYED = "/api/v2/dags/keyed/dagRuns"
 FIELD = "password_hotel"
 PASSWORD = "hunter2"
 ASKS = ("hotel asks for its password at every build", "or take hotel out of `clouds`")
 ELSEWHERE = ("a password is taken only where a single build is started (POST /api/v2/dags/GENERATOR/dagRuns)",)
+SECRET_ELSEWHERE = ("a secret parameter is taken only where a single build is started",)
 STRANGER = ("no cloud of dstat asks for this password here",)
 
 
@@ -65,6 +67,23 @@ GATE = [
     Row("gate-utf-16", FIELD, ("POST", "/api/v2/backfills", HOLDS.encode("utf-16")), ("422", *ELSEWHERE)),
     Row("gate-dag-that-is-no-generator", FIELD, ("POST", "/api/v2/dags/imagesmith_plan/dagRuns", start(**{FIELD: PASSWORD})), ("422", "no cloud of imagesmith_plan asks for this password here")),
     Row("gate-dag-a-path", FIELD, ("POST", "/api/v2/dags/..%2Fdstat/dagRuns", start(**{FIELD: PASSWORD})), ("422", "no cloud of ../dstat asks for this password here")),
+    Row("gate-secret-missing", "token", ("POST", KEYED, start()), ("422", "keyed asks for the secret parameter token at every build", "give it as token in `conf`")),
+    Row("gate-secret-empty", "token", ("POST", KEYED, start(token="")), ("422", "keyed asks for the secret parameter token at every build", "give it as token in `conf`")),
+    Row("gate-secret-a-list", "token", ("POST", KEYED, start(token=[PASSWORD])), ("422", "is not text", "no build was started")),
+    Row("gate-secret-short", "token", ("POST", KEYED, start(token="abc")), ("422", "has fewer than 4 characters", "no build was started")),
+    Row("gate-secret-blank", "token", ("POST", KEYED, start(token="  a      ")), ("422", "has fewer than 4 characters", "no build was started")),
+    Row("gate-secret-with-a-bell", "token", ("POST", KEYED, start(token=f"{PASSWORD}\a")), ("422", "holds a control character", "no build was started")),
+    Row("gate-secret-of-40-kB", "token", ("POST", KEYED, start(token="x" * 40_000)), ("422", "is 40000 bytes long, more than 32768", "no build was started")),
+    Row("gate-secret-half-a-character", "token", ("POST", KEYED, start(token="abc\ud800")), ("422", "is not text that UTF-8 can write", "no build was started")),
+    Row("gate-secret-of-another-build", "token", ("POST", KEYED, start(token="sealed.1.AAAA")), ("422", "the sealed value of another build", "give the value itself")),
+    Row("gate-secret-deep-in-conf", "token", ("POST", KEYED, start(token=PASSWORD, x={"token": PASSWORD})), ("422", "a secret parameter is taken in `conf` itself only")),
+    Row("gate-secret-to-the-clouds", "token", ("POST", "/api/v2/dags/imagesmith_plan/dagRuns", start(parameters={"token": PASSWORD})), ("422", "a secret parameter is taken in `conf` itself only")),
+    Row("gate-secret-no-json", "the body", ("POST", KEYED, b'{"conf": {"token": "hunter2"'), ("422", "is not JSON", "send an object with a flat `conf`")),
+    Row("gate-secret-in-a-backfill", "token", ("POST", "/api/v2/backfills", {"dag_run_conf": {"token": PASSWORD}}), ("422", *SECRET_ELSEWHERE)),
+    Row("gate-secret-to-materialize", "token", ("POST", "/api/v2/assets/1/materialize", {"conf": {"token": PASSWORD}}), ("422", *SECRET_ELSEWHERE)),
+    Row("gate-secret-in-an-answer", "token", ("PATCH", f"{KEYED}/r/taskInstances/t/-1/hitlDetails", {"params_input": {"token": PASSWORD}}), ("422", *SECRET_ELSEWHERE)),
+    Row("gate-secret-in-many-runs", "token", ("POST", "/api/v2/dags/~/dagRuns/bulk", [{"conf": {"token": PASSWORD}}]), ("422", *SECRET_ELSEWHERE)),
+    Row("gate-secret-by-a-task", "token", ("POST", "/execution/dag-runs/keyed/r1", {"conf": {"token": PASSWORD}}), ("422", *SECRET_ELSEWHERE)),
     Row("gate-path-with-another-end", FIELD, ("POST", f"{START}//", start(**{FIELD: PASSWORD})), ("422", *ELSEWHERE)),
 ]  # fmt: skip
 
@@ -88,6 +107,8 @@ CONF = [
     Row("conf-clouds-a-number", "clouds", {"clouds": [5]}, ("5 is not",)),
     Row("conf-clouds-null", "clouds", {"clouds": None}, ("None is not of type 'array'",)),
     Row("conf-password-past-the-gate", FIELD, {FIELD: "in the clear"}, ("does not match",)),
+    Row("conf-secret-past-the-gate", "licence", {"licence": "in the clear"}, ("does not match",)),
+    Row("conf-secret-a-number", "licence", {"licence": 5}, ("5 is not of type 'null', 'string'",)),
     Row("conf-password-a-number", FIELD, {FIELD: 5}, ("5 is not of type 'null', 'string'",)),
 ]  # fmt: skip
 

@@ -47,6 +47,8 @@ def catalog(tmp_path: Path, empty_catalog: Path, monkeypatch: pytest.MonkeyPatch
     include = tmp_path / "include"
     (include / "generators").mkdir(parents=True)
     (include / "generators" / "dstat.yaml").write_text(GENERATOR)
+    keyed = GENERATOR.replace("  count:", "  token: {type: string, secret: true}\n  count:")
+    (include / "generators" / "keyed.yaml").write_text(keyed)
     (include / "generators" / "broken.yaml").write_text(GENERATOR.replace("script: |\n  #!/bin/sh\n  true\n", ""))
     (include / "clouds.yaml").write_text("here: {type: ec2}\nthere: {type: ec2}\nelsewhere: {type: ec2}\n")
     monkeypatch.setenv("IMAGESMITH_CATALOG_URL", f"sqlite:///{path}")

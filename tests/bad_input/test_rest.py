@@ -26,6 +26,7 @@ parameters:
   debug: {type: boolean, default: false}
   flavour: {type: string, choices: [plain, full], default: plain}
   token: {type: string}
+  licence: {type: string, secret: true}
 clouds:
   ec2: {source_image: ami-12345678, ssh_username: admin, instance_type: t3.small}
   hotel: {source_image: debian-12, ssh_username: admin, instance_type: m1.small}

@@ -15,6 +15,7 @@ from . import (
     rows_of_generators,
     rows_of_parameters,
     rows_of_rest,
+    rows_of_web,
 )
 from .row import Row
 
@@ -44,6 +45,7 @@ GROUPS: dict[str, list[Row]] = {
         *rows_of_environment.KEYS,
         *rows_of_environment.FIRST_START,
     ],
+    "requests to our REST": [*rows_of_web.REFUSED, *rows_of_web.DATA],
     "REST bodies": [*rows_of_rest.GATE, *rows_of_rest.CONF, *rows_of_rest.BODY],
 }
 

@@ -33,6 +33,7 @@ from imagesmith.sandbox.config import ACCESS_KEY_ID, BASE_OWNER_ID, SECRET_ACCES
 from imagesmith.sandbox.openstack import sites
 from imagesmith.sandbox.openstack.sites import Facts
 
+from .databases import catalog, clock, empty_url, postgresql, url  # noqa: F401 (fixtures of the catalog's tests)
 from .nimbus_site import NimbusSite
 from .real_openstack_site import OPENSTACK_EFFECTS, RealOpenStackSite
 from .site import Site
@@ -99,6 +100,8 @@ class Ec2Site(Site):
     """The EC2 driver on the sandbox's machines that answer by the clock."""
 
     name = "ec2-sandbox"
+    kinds_of_a_launch = frozenset({ResourceKind.INSTANCE, ResourceKind.VOLUME})
+    kinds_shared = frozenset({ResourceKind.SECURITY_GROUP})
     other_owner = ImageQuery(name="simulated-*", owner="999999999999")
     unknown_id = ImageQuery(id="ami-0123456789abcdef0")
     unknown_name = ImageQuery(name="no-such-*", owner=BASE_OWNER_ID)

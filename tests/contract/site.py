@@ -41,6 +41,9 @@ class Lines:
     def gone(self, kind: ResourceKind, resource_id: str) -> None:
         self.lines.append(("gone", kind, "", resource_id))
 
+    def shared(self, kind: ResourceKind, name: str) -> str:
+        return ""
+
 
 class Site(ABC):
     """An implementation with what a test must know of it and do to it."""
@@ -60,6 +63,8 @@ class Site(ABC):
         {ResourceKind.INSTANCE, ResourceKind.KEY_PAIR, ResourceKind.SECURITY_GROUP, ResourceKind.VOLUME}
     )
     kinds_of_an_image = frozenset({ResourceKind.IMAGE, ResourceKind.SNAPSHOT})
+    # What the builds of a deployment use together; it is of no build.
+    kinds_shared: frozenset[ResourceKind] = frozenset()
     # Clouds on which nothing but a save stops an instance, and where that ends it; the save is a process of its own.
     only_a_save_stops = False
     # What a booted machine has printed on its console.

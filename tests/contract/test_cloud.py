@@ -12,7 +12,9 @@ import pytest
 from imagesmith.core import (
     TAG_BUILD,
     TAG_CLOUD,
+    TAG_DIGEST,
     TAG_GENERATOR,
+    TAG_SOURCE,
     ImageQuery,
     ImageState,
     InstanceState,
@@ -136,7 +138,7 @@ def test_launch_writes_each_thing_down_before_and_after(site):
     instance_id = site.cloud().launch(request, site.ledger)
     assert ("made", ResourceKind.INSTANCE, request.name, instance_id) in site.ledger.lines
     for position, (what, kind, name, _) in enumerate(site.ledger.lines):
-        assert name == request.name
+        assert name == request.name or kind in site.kinds_shared
         if what == "made":
             assert ("intend", kind, name, "") in site.ledger.lines[:position]
 
@@ -295,6 +297,18 @@ def test_an_image_and_its_snapshot_bear_the_tags(site):
         assert part.tags["later"] == "on"
 
 
+def test_what_an_image_is_can_be_read_from_its_cloud_alone(site):
+    request = site.save_request(site.stopped())
+    image_id = site.cloud().save(request, site.ledger)
+    site.until_image(image_id, ImageState.AVAILABLE)
+    told = {**request.tags, TAG_DIGEST: "d" * 64, TAG_SOURCE: "the-parent"}
+    site.cloud().finish_image(image_id, tags=told, public=False)
+    found = {each.id: each for each in site.cloud().find_images()}
+    assert found[image_id].kind is ResourceKind.IMAGE
+    assert found[image_id].build_id == request.build_id
+    assert told.items() <= found[image_id].tags.items()
+
+
 @pytest.mark.parametrize("public", [True, False])
 def test_only_a_public_image_is_for_everybody(site, public):
     image_id = site.cloud().save(site.save_request(site.stopped()), site.ledger)
@@ -352,6 +366,43 @@ def test_deletion_leaves_nothing(site):
     assert build not in {resource.build_id for resource in site.cloud().find_resources()}
     assert site.cloud().observe_instances([instance_id])[instance_id].state is InstanceState.GONE
     assert site.cloud().observe_images([image_id])[image_id].state is ImageState.GONE
+
+
+def test_what_builds_use_together_is_one_and_is_found_by_its_name(site):
+    if not site.kinds_shared:
+        pytest.skip("needs a cloud on which builds share something")
+    for _ in range(2):
+        site.cloud().launch(site.launch_request(), site.ledger)
+    made = {(kind, name, id_) for what, kind, name, id_ in site.ledger.lines if what == "made"}
+    [(kind, name, id_)] = [each for each in made if each[0] in site.kinds_shared]
+    [shared] = site.cloud().find_shared([name])
+    assert (shared.kind, shared.id, shared.build_id) == (kind, id_, "")
+    assert site.cloud().delete([shared]) == [shared], "an instance uses it"
+    assert id_ in {each.id for each in site.cloud().find_resources()}, "a janitor without a catalog has to find it"
+
+
+def test_nothing_is_shared_under_an_unknown_name(site):
+    assert site.cloud().find_shared([site.fresh("group")]) == []
+
+
+def test_what_several_builds_have_left_is_found_at_once(site):
+    one, other, third = (site.launch_request() for _ in range(3))
+    ids = [site.cloud().launch(request, site.ledger) for request in (one, other, third)]
+    found = site.cloud().find_left([one.build_id, other.build_id])
+    assert sorted(instances(found)) == sorted(ids[:2])
+    assert {each.build_id for each in found} == {one.build_id, other.build_id}
+    assert instances(site.cloud().find_left([third.build_id])) == [ids[2]]
+
+
+def test_names_are_looked_up_together(site):
+    request = site.save_request(site.stopped())
+    image_id = site.cloud().save(request, site.ledger)
+    free = site.fresh("free")
+    found = site.cloud().find_images_named([free, request.name])
+    assert found[free] is None
+    taken = found[request.name]
+    assert taken is not None
+    assert (taken.id, taken.build_id) == (image_id, request.build_id)
 
 
 def test_what_hangs_on_an_instance_stays_until_it_has_ended(site):

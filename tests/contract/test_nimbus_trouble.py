@@ -71,6 +71,22 @@ def _save_pid(site: NimbusSite, instance_id: str) -> int:
     return int(json.loads((_folder(site, instance_id).path / "save.json").read_text())["pid"])
 
 
+def test_the_tags_of_an_image_outlive_the_machine_that_saved_it(site, tmp_path):
+    image_id, _ = site.image_id()
+    tags = {"imagesmith:build": "20260101-000000-abcdef", "imagesmith:digest": "d" * 64}
+    site.cloud().finish_image(image_id, tags=tags, public=False)
+    shutil.rmtree(site.home)
+    elsewhere = site.cloud(home=tmp_path / "another")
+    found = elsewhere.find_images()
+    assert [(each.id, each.build_id) for each in found] == [(image_id, "20260101-000000-abcdef")]
+    assert tags.items() <= found[0].tags.items()
+    assert site.cloud(user=1).find_images() == []
+    assert elsewhere.find_source_image(ImageQuery(name="*", owner="self")).id == image_id
+    elsewhere.delete(found)
+    assert elsewhere.find_images() == []
+    assert elsewhere._store.list("imagesmith") == []
+
+
 def test_a_save_whose_client_is_killed_while_the_service_saves(site):
     instance_id = site.running()
     site.settings(image_s=6.0)

@@ -72,7 +72,7 @@ def test_the_janitor_ends_what_is_over_and_nothing_else(deployment):
         KeyName="theirs", TagSpecifications=[{"ResourceType": "key-pair", "Tags": tags}]
     )["KeyPairId"]
     before = {build.build_id: _ids(deployment, build.build_id) for build in (abandoned, alive)}
-    assert {id_.partition("-")[0] for id_ in before[abandoned.build_id]} == {"i", "vol", "key", "sg"}
+    assert {id_.partition("-")[0] for id_ in before[abandoned.build_id]} == {"i", "vol"}
 
     assert deployment.run("imagesmith_janitor", conf={"dry_run": True}).state == "success"
     assert {build_id: _ids(deployment, build_id) for build_id in before} == before
@@ -109,7 +109,7 @@ def test_a_lost_catalog_leaves_the_janitor_the_tags(deployment):
     )
     deployment.site.ec2.create_key_pair(KeyName="nobodys")
     images, ours = deployment.site.images(), _ids(deployment, lost.build_id)
-    assert {id_.partition("-")[0] for id_ in ours} == {"i", "vol", "key", "sg"}
+    assert {id_.partition("-")[0] for id_ in ours} == {"i", "vol"}
     deployment.lose_catalog()
 
     assert deployment.run("imagesmith_janitor").state == "success"

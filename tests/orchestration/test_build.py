@@ -10,12 +10,10 @@ from imagesmith.core import ImageState, TargetState
 TASKS = ("launch_vm", "customize", "snapshot_image", "terminate")
 # What a build changes on the cloud; all else it asks is a look, and how many looks a wait takes is up to the cloud.
 EFFECTS = {
-    "ImportKeyPair": 1,
     "CreateSecurityGroup": 1,
     "AuthorizeSecurityGroupIngress": 1,
     "RunInstances": 1,
     "CreateImage": 1,
-    "DeleteKeyPair": 1,
     "DeleteSecurityGroup": 1,
 }
 
@@ -34,6 +32,7 @@ def test_a_build_leaves_its_image_and_nothing_else(deployment):
     assert open_rows <= {"image", "snapshot"}
     calls = deployment.site.calls()
     assert EFFECTS.items() <= calls.items()
+    assert "ImportKeyPair" not in calls, "the build's key travels in the user data"
 
 
 def test_a_build_makes_fewer_calls_than_packer(deployment):
@@ -42,7 +41,7 @@ def test_a_build_makes_fewer_calls_than_packer(deployment):
     deployment.site.control("calls", method="DELETE")
     assert deployment.run().state == "success"
     calls = deployment.site.calls()
-    assert sum(calls.values()) <= 18, calls
+    assert sum(calls.values()) <= 16, calls
 
 
 def test_all_it_makes_bears_the_builds_tags(deployment):
@@ -50,7 +49,9 @@ def test_all_it_makes_bears_the_builds_tags(deployment):
     run = deployment.run(without=r".*terminate|publish")
     build, target = deployment.build(run), deployment.target(run)
     things = deployment.site.tagged(build.build_id)
-    assert {id_.partition("-")[0] for id_ in things} == {"i", "vol", "key", "sg", "ami", "snap"}
+    assert {id_.partition("-")[0] for id_ in things} == {"i", "vol", "ami", "snap"}
+    [group] = deployment.site.groups()
+    assert {tag["Key"] for tag in group["Tags"]} == {"Name", "imagesmith:cloud", "imagesmith:deployment"}
     for tags in things.values():
         assert tags["imagesmith:cloud"] == "first"
         assert tags["imagesmith:generator"] == "tools"

@@ -8,8 +8,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import hashlib
 import os
 import signal
+import sqlite3
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
@@ -27,6 +29,7 @@ from imagesmith.clouds.memory_world import Fault
 from imagesmith.core import Cloud, InstanceState, ResourceKind, TargetState
 from imagesmith.definition import DEFAULT_TIME_LIMITS_S
 from imagesmith.errors import (
+    BuildStateError,
     ImagesmithError,
     InstanceLost,
     LaunchRefused,
@@ -35,11 +38,13 @@ from imagesmith.errors import (
     ScriptError,
     TimeLimitExceeded,
     Unreachable,
+    VerificationFailed,
 )
 from imagesmith.keys import derive
 from imagesmith.plan import Plan, PlannedTarget
+from imagesmith.sealing import seal_value
+from imagesmith.shared_looks import SharedLooks
 from imagesmith.steps.runner import Deployment, Step, run_step
-from imagesmith.waiting import SharedLooks
 
 # The server's own redirection leaves a queue behind when a connection is cut on purpose.
 pytestmark = pytest.mark.filterwarnings("ignore:coroutine 'Queue.join':RuntimeWarning")
@@ -48,7 +53,27 @@ SECRET = b"s" * 32
 BUILD = f"20260101-000000-{os.getpid():06x}"  # of its own: tests side by side share /dev/shm
 CLOUD = "memory1"
 SCRIPT = '#!/bin/sh\necho run >>"$HOME/runs"\necho "from $IMAGESMITH_CLOUD"\necho bye\n'
+IMAGES_ID = "the-machine-booted-from-the-image"
 CLEAN_UP = '#!/bin/sh\nset -eu\nrm -rf "$IMAGESMITH_WORK"\ntouch "$HOME/off"\n'
+# What the machine's home shows of itself, in the words of include/scripts/inventory.sh.
+INVENTORY = """\
+echo "== imagesmith inventory 1"
+for part in files architecture kernels passwords dpkg rpm apk pacman pip npm gem services setuid configuration end; do
+  echo "== $part"
+  case $part in
+    files) echo "/etc/machine-id:$(cat "$HOME/machine-id" 2>/dev/null)" ;;
+    architecture) echo x86_64 ;;
+    dpkg) cat "$HOME/packages" 2>/dev/null ;;
+  esac
+done
+"""
+REMAINS = """\
+for part in "imagesmith remains 1" keys histories directories secrets end; do
+  echo "== $part"
+  if [ "$part" = keys ] && [ -e "$HOME/authorized" ]; then sed 's/^/KEYS:/' "$HOME/authorized"; fi
+  if [ "$part" = histories ] && [ -e "$HOME/.sh_history" ]; then echo "$HOME/.sh_history"; fi
+done
+"""
 SUDO = '#!/bin/sh\n[ "$1" = -n ] && shift\nexec "$@"\n'
 
 
@@ -103,9 +128,10 @@ class Life:
 class Machine:
     """A guest: SSH with the build's keys, commands in a real shell, off once its clean-up says so."""
 
-    def __init__(self, home: Path, power_off: Callable[[], None]) -> None:
+    def __init__(self, home: Path, power_off: Callable[[], None], boots_again: Callable[[], bool]) -> None:
         self.home = home
         self._power_off = power_off
+        self._boots_again = boots_again
         self._loop = asyncio.new_event_loop()
         self._connections: list[asyncssh.SSHServerConnection] = []
         self._children: list[asyncio.subprocess.Process] = []
@@ -113,7 +139,8 @@ class Machine:
         (home / "bin").mkdir(parents=True)
         (home / "bin" / "sudo").write_text(SUDO)
         (home / "bin" / "sudo").chmod(0o755)
-        self.server = self._do(self._listen())
+        (home / "machine-id").write_text("the-machine-of-the-build")
+        self.server = self._do(self._listen("", port=0))
         self.port = self.server.sockets[0].getsockname()[1]
         self._loop.call_soon_threadsafe(lambda: self._loop.create_task(self._watch()))
 
@@ -136,7 +163,7 @@ class Machine:
     def _do(self, coroutine: Any) -> Any:
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(10)
 
-    async def _listen(self) -> Any:
+    async def _listen(self, role: str, *, port: int) -> Any:
         machine = self
 
         class Server(asyncssh.SSHServer):
@@ -146,9 +173,9 @@ class Machine:
         return await asyncssh.create_server(
             Server,
             "127.0.0.1",
-            0,
-            server_host_keys=[asyncssh.import_private_key(_key("host").private)],
-            authorized_client_keys=asyncssh.import_authorized_keys(_key("login").public),
+            port,
+            server_host_keys=[asyncssh.import_private_key(_key(f"{role}host").private)],
+            authorized_client_keys=asyncssh.import_authorized_keys(_key(f"{role}login").public),
             process_factory=self._run,
             encoding=None,
         )
@@ -172,6 +199,10 @@ class Machine:
         self._power_off()
         self.server.close()
         self._abort()
+        while not self._boots_again():
+            await asyncio.sleep(0.02)
+        (self.home / "machine-id").write_text(IMAGES_ID)
+        self.server = await self._listen("verify_", port=self.port)
 
     async def _end(self) -> None:
         self.server.close()
@@ -195,7 +226,7 @@ def _key(purpose: str) -> Any:
     return derive(SECRET, build_id=BUILD, cloud=CLOUD, attempt=1, purpose=purpose)
 
 
-def _plan(port: int, *, script: str, limits_s: dict[str, int]) -> Plan:
+def _plan(port: int, *, script: str, tests: tuple[str, ...], verify: bool, limits_s: dict[str, int]) -> Plan:
     target = {
         "cloud": CLOUD,
         "cloud_type": "memory",
@@ -209,6 +240,7 @@ def _plan(port: int, *, script: str, limits_s: dict[str, int]) -> Plan:
         "required": True,
         "disk_gib": None,
         "time_limits_s": {**DEFAULT_TIME_LIMITS_S, **limits_s},
+        "verify": verify,
     }
     return Plan.model_validate(
         {
@@ -218,6 +250,7 @@ def _plan(port: int, *, script: str, limits_s: dict[str, int]) -> Plan:
             "description": "",
             "script_sha256": "0" * 64,
             "scripts": [{"name": "install.sh", "text": script, "sha256": "0" * 64}],
+            "tests": [{"name": f"test-{n}", "text": text, "sha256": "0" * 64} for n, text in enumerate(tests)],
             "files": [],
             "parameters": {},
             "created": datetime.now(UTC),
@@ -234,12 +267,23 @@ class World:
         self.catalog = Catalog(f"sqlite:///{directory / 'catalog.db'}")
         self.catalog.upgrade()
         self.cloud = MemoryCloud(CLOUD, directory / "memory.json")
-        self.machine = Machine(directory / "guest", self._power_off)
+        self.machine = Machine(directory / "guest", self._power_off, self._image_boots)
         self.said: list[str] = []
         self.life: Life | None = None
 
-    def begin(self, *, script: str = SCRIPT, **limits_s: int) -> None:
-        plan = _plan(self.machine.port, script=script, limits_s=limits_s)
+    def begin(
+        self,
+        *,
+        script: str = SCRIPT,
+        tests: tuple[str, ...] = (),
+        verify: bool = True,
+        token: str = "",
+        **limits_s: int,
+    ) -> None:
+        plan = _plan(self.machine.port, script=script, tests=tests, verify=verify, limits_s=limits_s)
+        later = datetime.now(UTC) + timedelta(hours=1)
+        sealed = {"token": seal_value(SECRET, token, generator="tools", parameter="token", expires=later)}
+        plan = plan.model_copy(update={"secrets": ("token",) if token else ()})
         self.catalog.begin_build(
             build_id=BUILD,
             generator="tools",
@@ -250,8 +294,9 @@ class World:
             requested_by="",
             requested_how="manual",
             plan=plan.model_dump(mode="json"),
-            deadline=datetime.now(UTC) + timedelta(hours=1),
+            deadline=later,
             targets=[NewTarget(cloud=CLOUD, image_name=f"tools-{BUILD}")],
+            sealed_secrets=sealed if token else None,
         )
 
     def enter(self, step: Step) -> dict[str, str]:
@@ -294,6 +339,13 @@ class World:
         with self.cloud.world() as world:
             return [thing for thing in world.of_kind(kind) if thing.tags]
 
+    def launched(self) -> list[str]:
+        """What each instance was for that was ever launched."""
+        return [thing.name.rpartition("-")[2] for thing in self.things(ResourceKind.INSTANCE)]
+
+    def _image_boots(self) -> bool:
+        return "verify" in self.launched()
+
     def left(self) -> set[str]:
         return {str(resource.kind) for resource in self.cloud.find_resources(BUILD)}
 
@@ -302,7 +354,16 @@ class World:
             self.cloud.power_off(instance.id)
 
 
-EFFECTS = ("find_source_image", "find_image_named", "launch", "save", "finish_image", "find_resources", "delete")
+EFFECTS = (
+    "find_source_image",
+    "find_images_named",
+    "launch",
+    "save",
+    "finish_image",
+    "find_left",
+    "find_resources",
+    "delete",
+)
 
 
 @pytest.fixture
@@ -310,6 +371,8 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     scripts = tmp_path / "include" / "scripts"
     scripts.mkdir(parents=True)
     (scripts / "clean-up.sh").write_text(CLEAN_UP)
+    (scripts / "inventory.sh").write_text(INVENTORY)
+    (scripts / "remains.sh").write_text(REMAINS)
     monkeypatch.setenv("IMAGESMITH_INCLUDE", str(tmp_path / "include"))
     one = World(tmp_path)
     yield one
@@ -320,14 +383,15 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
 
 @pytest.mark.parametrize("after_effect", [False, True], ids=["before each effect", "after each effect"])
 def test_killed_at_every_call_it_is_one_build(world, after_effect):
-    world.begin()
+    world.begin(tests=("#!/bin/sh\necho tested >>$HOME/tests\n",))
     world.life = Life(after_effect=after_effect)
     deaths = [world.enter_until_done(step) for step in Step]
     assert min(deaths) >= 3, deaths
     target = world.target()
     assert (target.state, target.attempt) == (TargetState.SUCCESSFUL, 1)
     assert world.machine.runs() == 1
-    assert len(world.things(ResourceKind.INSTANCE)) == 1
+    assert (world.machine.home / "tests").read_text() == "tested\n"
+    assert world.launched() == ["1", "verify"]
     assert [image.name for image in world.things(ResourceKind.IMAGE)] == [f"tools-{BUILD}"]
     assert world.left() == {"image", "snapshot"}
     assert [row.kind for row in world.catalog.resources(build_id=BUILD)] == [ResourceKind.IMAGE]
@@ -356,7 +420,7 @@ def test_lost_answers_make_one_instance_and_one_image(world):
     for step in Step:
         world.enter(step)
     assert world.target().state is TargetState.SUCCESSFUL
-    assert len(world.things(ResourceKind.INSTANCE)) == 1
+    assert world.launched() == ["1", "verify"]
     assert len(world.things(ResourceKind.IMAGE)) == 1
     assert world.left() == {"image", "snapshot"}
 
@@ -484,3 +548,179 @@ def test_an_uncustomized_instance_is_never_saved(world):
         world.enter(Step.SNAPSHOT_IMAGE)
     assert world.cloud.observe_instances([instance_id])[instance_id].state is InstanceState.RUNNING
     assert world.things(ResourceKind.IMAGE) == []
+
+
+def _saved(world: World) -> None:
+    for step in (Step.LAUNCH_VM, Step.CUSTOMIZE, Step.SNAPSHOT_IMAGE):
+        world.enter(step)
+
+
+def _verified(world: World) -> None:
+    if not world.things(ResourceKind.IMAGE):
+        _saved(world)
+    world.enter(Step.VERIFY_IMAGE)
+
+
+def _refused(world: World, words: str) -> None:
+    """The image is told what is wrong with it and goes."""
+    with pytest.raises(VerificationFailed, match=words):
+        _verified(world)
+    assert world.target().state is TargetState.FAILED
+    assert world.target().error.startswith(f"{CLOUD}: ")
+    world.enter(Step.TERMINATE)
+    assert world.left() == set()
+    assert world.catalog.images(build_id=BUILD) == []
+
+
+def test_a_verified_image_is_what_was_customized(world):
+    world.begin(
+        script="#!/bin/sh\nprintf 'Package: sl\\nStatus: install ok installed\\nVersion: 5\\n' >$HOME/packages\n"
+    )
+    _verified(world)
+    image = world.catalog.images(build_id=BUILD)[0]
+    inventory = world.catalog.inventory(image.inventory_digest)
+    assert [(package.name, package.version) for package in inventory.packages] == [("sl", "5")]
+    assert image.verified_at is not None
+    assert image.inventory_digest == world.target().inventory_digest
+    saved = world.things(ResourceKind.IMAGE)[0]
+    assert saved.tags["imagesmith:digest"] == image.inventory_digest
+    world.enter(Step.TERMINATE)
+    assert world.left() == {"image", "snapshot"}
+
+
+def test_only_the_verified_image_can_be_launched_by_others(world):
+    world.begin()
+    _saved(world)
+    assert world.target().state is TargetState.SAVING
+    assert world.catalog.images(build_id=BUILD)[0].verified_at is None
+
+
+def test_without_verification_a_saved_image_is_successful(world):
+    world.begin(verify=False)
+    _saved(world)
+    assert world.target().state is TargetState.SUCCESSFUL
+    assert world.launched() == ["1"]
+
+
+def test_an_image_that_is_not_what_was_customized_goes(world):
+    world.begin()
+    _saved(world)
+    added = "Package: late\nStatus: install ok installed\nVersion: 1\n"
+    (world.machine.home / "packages").write_text(added)
+    _refused(world, r"is not what was customized:\ndpkg package late is new \(1\)")
+
+
+def test_a_test_that_fails_shows_its_last_lines(world):
+    world.begin(tests=("#!/bin/sh\necho fine\n", "#!/bin/sh\necho $IMAGESMITH_CLOUD lacks it >&2\nexit 4\n"))
+    _refused(world, r"test-1 exited 4; the last it printed:\nfine\nmemory1 lacks it")
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "words"),
+    [
+        ("authorized", "ssh-ed25519 AAAAsomebodys they@home", "lets in a key that ends in AAAsomebodys"),
+        (".sh_history", "rm -rf /", "holds a shell's history"),
+    ],
+)
+def test_what_must_not_stay_in_the_image_is_named(world, path, text, words):
+    world.begin()
+    (world.machine.home / path).write_text(text + "\n")
+    _refused(world, words)
+
+
+def test_a_key_that_the_generator_names_may_stay(world):
+    world.begin(script="#!/bin/sh\necho ssh-ed25519 AAAAteam= team >$HOME/authorized\n")
+    _verified(world)
+    assert world.target().state is TargetState.SUCCESSFUL
+
+
+def test_an_image_with_the_builds_machine_id_goes(world):
+    world.begin()
+    _saved(world)
+    world.catalog.update_target(BUILD, CLOUD, identity=f"machine-id {_sha256(IMAGES_ID)}")
+    _refused(world, "every machine of this image would have the build's machine-id")
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def test_one_instance_at_a_time_is_enough(world):
+    """Where the quota is one, the image can be verified all the same."""
+    world.begin()
+    _saved(world)
+    seen: list[list[str]] = []
+    launch = world.cloud.launch
+
+    def counted(*arguments: Any) -> str:
+        seen.append([each.name for each in world.cloud.find_resources(BUILD) if each.kind is ResourceKind.INSTANCE])
+        return launch(*arguments)
+
+    world.cloud.launch = counted  # type: ignore[method-assign]
+    world.enter(Step.VERIFY_IMAGE)
+    assert seen == [[]]
+
+
+TOKEN = "S3cret 'tok&ên'/+?"
+IN_PIECES = """#!/bin/sh
+printf 'token=%s' "$token" | head -c 14
+sleep 0.3
+printf 'token=%s' "$token" | tail -c +15
+echo '.'
+echo "$token" | base64
+echo run >>"$HOME/runs"
+"""
+
+
+@pytest.mark.parametrize("after_effect", [False, True], ids=["before each effect", "after each effect"])
+def test_killed_at_every_call_a_secret_parameter_is_never_shown_or_kept(world, tmp_path, after_effect):
+    world.begin(script=IN_PIECES, token=TOKEN)
+    world.life = Life(after_effect=after_effect)
+    deaths = [world.enter_until_done(step) for step in Step]
+    assert min(deaths) >= 3, deaths
+    target = world.target()
+    # "wo=" stands for the line end, and for the last bits of the value.
+    assert (target.state, target.output_tail) == (TargetState.SUCCESSFUL, "token=***.\n***wo=\n")
+    assert world.machine.runs() == 1
+    assert "token=***." in world.said
+    with sqlite3.connect(tmp_path / "catalog.db") as database:
+        kept = "\n".join(database.iterdump())
+    for text in (kept, "\n".join(world.said)):
+        assert not any(part in text for part in (TOKEN, "S3cret", "tok&", "ên'/+"))
+    assert not list(Path("/dev/shm").glob(f"imagesmith-{BUILD}*"))
+
+
+@pytest.mark.parametrize("script", ["echo $token >&2; exit 3", 'printf "$token"; sleep 60'])
+def test_the_error_of_a_script_hides_a_secret_parameter(world, script):
+    world.begin(script=f"#!/bin/sh\n{script}\n", token=TOKEN, customize=2 if "sleep" in script else 60)
+    world.enter(Step.LAUNCH_VM)
+    with pytest.raises(ScriptError if "exit" in script else TimeLimitExceeded) as error:
+        world.enter(Step.CUSTOMIZE)
+    steps = world.catalog.steps(BUILD)
+    for text in (str(error.value), world.target().error, steps[-1].error):
+        assert "the last it printed:\n***" in text
+        assert "S3cret" not in text
+
+
+def test_an_error_that_holds_a_secret_parameter_is_told_without_it(world):
+    """What a machine answers where something goes wrong may hold what it was sent."""
+    world.begin(token=TOKEN)
+
+    def refuse(*_: object) -> None:
+        raise QuotaExceeded(f"{CLOUD}: no room for {TOKEN}") from ValueError(TOKEN)
+
+    world.cloud.find_source_image = refuse
+    with pytest.raises(QuotaExceeded, match=r"no room for \*\*\*") as error:
+        world.enter(Step.LAUNCH_VM)
+    assert error.value.__cause__ is None and error.value.__suppress_context__
+    assert TOKEN not in world.target().error
+
+
+def test_what_removes_a_build_needs_none_of_its_secret_parameters(world):
+    world.begin(token=TOKEN)
+    world.enter(Step.LAUNCH_VM)
+    world.catalog.end_build(BUILD, "failed")
+    with pytest.raises(BuildStateError, match="its secret parameters token were removed"):
+        world.enter(Step.CUSTOMIZE)
+    world.enter(Step.TERMINATE)
+    assert world.left() == set()

@@ -23,6 +23,9 @@ from imagesmith.catalog.store import Catalog
 from imagesmith.errors import SetupError
 from imagesmith.sandbox import base_image, config
 
+from .last_will import last_will
+from .side_by_side import pytest_collection_modifyitems, pytest_runtest_protocol  # noqa: F401  # hooks
+
 COMMAND = (
     "import argparse, sys; from imagesmith.sandbox import cli; parser = argparse.ArgumentParser(); "
     "cli.add_parser(parser.add_subparsers()); arguments = parser.parse_args(); sys.exit(arguments.func(arguments))"
@@ -66,8 +69,8 @@ class Airflow:
         assert done.returncode == code, done.stdout + done.stderr
         return done.stdout
 
-    def typed(self, *arguments: str, answer: str) -> tuple[int, str]:
-        """Exit code and terminal of `imagesmith ARGUMENTS` when somebody answers its question for a password."""
+    def typed(self, *arguments: str, answer: str, question: str = "Password for") -> tuple[int, str]:
+        """Exit code and terminal of `imagesmith ARGUMENTS` when somebody answers its question."""
         ours, theirs = pty.openpty()
         argv = [sys.executable, "-m", "imagesmith.cli", *arguments]
         ends = {"stdin": theirs, "stdout": theirs, "stderr": theirs}
@@ -77,7 +80,7 @@ class Airflow:
         with contextlib.suppress(OSError):  # how a terminal ends
             while piece := os.read(ours, 65536):
                 shown += piece.decode(errors="replace")
-                if not answered and "Password for" in shown:
+                if not answered and question in shown:
                     os.write(ours, f"{answer}\n".encode())
                     answered = True
         os.close(ours)
@@ -158,11 +161,13 @@ Started = TypeVar("Started", bound=Airflow)
 @contextmanager
 def running(airflow: Started) -> Iterator[Started]:
     """The Airflow up, and down at the end."""
-    try:
-        airflow.imagesmith("airflow", "up")
-        yield airflow
-    finally:
-        airflow.imagesmith("airflow", "down")
+    down = [sys.executable, "-m", "imagesmith.cli", "airflow", "down"]
+    with last_will(down, environment=airflow.environment):
+        try:
+            airflow.imagesmith("airflow", "up")
+            yield airflow
+        finally:
+            airflow.imagesmith("airflow", "down")
 
 
 @pytest.fixture(scope="session")
@@ -186,11 +191,12 @@ def own_sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
     port = free_port()
     endpoint = f"http://{config.HOST}:{port}"
     running = Sandbox(endpoint, home, _environment(home, port, endpoint))
-    try:
-        running.run("up")
-        yield running
-    finally:
-        running.run("down")
+    with last_will([sys.executable, "-c", COMMAND, "sandbox", "down"], environment=running.environment):
+        try:
+            running.run("up")
+            yield running
+        finally:
+            running.run("down")
 
 
 def _environment(home: Path, port: int, endpoint: str) -> dict[str, str]:
@@ -213,6 +219,13 @@ def _environment(home: Path, port: int, endpoint: str) -> dict[str, str]:
 
 
 def free_port() -> int:
-    with socket.create_server((config.HOST, 0)) as probe:
-        port: int = probe.getsockname()[1]
-    return port
+    """Of every four one that this worker may have: from a sandbox's port come the addresses of its machines.
+
+    Those are of the network 127.(1 + port % 254) (addresses.py). The kernel gives odd ports only (inet_csk_get_port).
+    """
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    while True:
+        with socket.create_server((config.HOST, 0)) as probe:
+            port: int = probe.getsockname()[1]
+        if port % 254 // 2 % 2 == worker % 2:
+            return port

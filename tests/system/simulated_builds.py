@@ -12,6 +12,7 @@ from typing import Any
 from imagesmith.catalog.records import BuildRecord
 from imagesmith.core import ResourceKind, TargetState
 from imagesmith.errors import Transient
+from imagesmith.plan import Plan
 from imagesmith.sandbox import config
 
 from .airflow_rest import Rest, until
@@ -98,11 +99,12 @@ class Builds:
         return {cloud: [build.build_id for build in found if build] for cloud, found in self._found().items()}
 
     def assert_built_once(self) -> None:
-        """Each successful, from one instance, to one image, after one run of its script; and nothing else is left."""
+        """Each successful, to one image, after one run of its script, from the instances it takes, no more."""
         for cloud, build_ids in self.ids().items():
             assert len(build_ids) == len(set(build_ids)) == len(self.runs[cloud])
             launched = len(launched_on(self.deployment.sandbox, cloud) - self.launched[cloud])
-            assert launched == len(build_ids), f"{cloud}: {launched} instances for {len(build_ids)} builds"
+            expected = sum(self._machines_of(build_id, cloud) for build_id in build_ids)
+            assert launched == expected, f"{cloud}: {launched} instances for {len(build_ids)} builds, not {expected}"
             for build_id in build_ids:
                 self._assert_one(cloud, build_id)
             there, recorded = self.side_by_side(cloud)
@@ -116,12 +118,18 @@ class Builds:
         print(f"{cloud}: {len(there)} things there, {len(recorded)} in the catalog")
         return there, recorded
 
+    def _machines_of(self, build_id: str, cloud: str) -> int:
+        """One that is customized, and one that shows what was saved where that is wanted."""
+        plan = Plan.model_validate(self.deployment.catalog.build(build_id).plan)
+        return 1 + plan.targets[cloud].verify
+
     def _assert_one(self, cloud: str, build_id: str) -> None:
         catalog = self.deployment.catalog
         target = catalog.target(build_id, cloud)
         assert target.state is TargetState.SUCCESSFUL, target.error
         rows = catalog.resources(build_id=build_id, include_gone=True)
-        assert len([row for row in rows if row.kind is ResourceKind.INSTANCE]) == 1, rows
+        machines = self._machines_of(build_id, cloud)
+        assert len([row for row in rows if row.kind is ResourceKind.INSTANCE]) == machines, rows
         assert target.output_tail.count("the packages are coming") == 1, target.output_tail
         images = catalog.images(build_id=build_id)
         assert [image.name for image in images] == [target.image_name]

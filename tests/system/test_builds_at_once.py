@@ -21,7 +21,12 @@ SIX = 6
 def rest(deployment: Deployment) -> Iterator[Rest]:
     """Airflow with a generator whose script takes longer than it takes to start six builds."""
     target = {"source_image": "simulated-1", "ssh_username": config.DEFAULT_USER, "instance_type": "m1.small"}
-    document = {"name": "at-once", "script": "#!/bin/sh\n# sandbox: take 8\n", "clouds": {SIERRA: target}}
+    document = {
+        "name": "at-once",
+        "script": "#!/bin/sh\n# sandbox: take 8\n",
+        "verify": False,
+        "clouds": {SIERRA: target},
+    }
     path = deployment.include / "generators" / "at-once.yaml"
     path.write_text(json.dumps(document))
     rest = Rest(deployment)

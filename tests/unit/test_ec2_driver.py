@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,6 +13,7 @@ from botocore.exceptions import ClientError
 from imagesmith.clouds.ec2 import Ec2Cloud
 from imagesmith.clouds.ec2_words import Ec2Settings
 from imagesmith.core import (
+    TAG_DEPLOYMENT,
     ImageQuery,
     InstanceState,
     LaunchRequest,
@@ -61,6 +63,12 @@ class Ledger:
 
     def gone(self, kind: ResourceKind, resource_id: str) -> None: ...
 
+    def shared(self, kind: ResourceKind, name: str) -> str:
+        return self.known
+
+    def __init__(self, known: str = "") -> None:
+        self.known = known
+
 
 IMAGE = {"ImageId": "ami-1", "State": "available", "RootDeviceType": "ebs", "RootDeviceName": "/dev/xvda"}
 REQUEST = LaunchRequest(
@@ -74,7 +82,6 @@ REQUEST = LaunchRequest(
 )
 LAUNCH: dict[str, list[Answer]] = {
     "describe_images": [{"Images": [IMAGE]}],
-    "import_key_pair": [{"KeyPairId": "key-1"}],
     "create_security_group": [{"GroupId": "sg-1"}],
     "authorize_security_group_ingress": [{}],
     "run_instances": [{"Instances": [{"InstanceId": "i-1", "State": {"Name": "pending"}}]}],
@@ -86,17 +93,93 @@ def cloud_of(client: Client, **settings: Any) -> Ec2Cloud:
     return Ec2Cloud("ec2", lambda service: client, Ec2Settings(**settings))
 
 
-def test_a_launch_takes_four_calls_once_the_source_image_was_found():
+def test_a_launch_takes_three_calls_once_the_source_image_was_found():
     client = Client(**LAUNCH)
     cloud = cloud_of(client)
     cloud.find_source_image(ImageQuery(id="ami-1"))
     assert cloud.launch(REQUEST, Ledger()) == "i-1"
     assert client.methods[1:] == [
-        "import_key_pair",
         "create_security_group",
         "authorize_security_group_ingress",
         "run_instances",
     ]
+
+
+def test_a_launch_beside_others_is_one_call():
+    """What another launch has used is there, and the source image's details were handed on."""
+    client = Client(**LAUNCH)
+    cloud_of(client).launch(replace(REQUEST, source_details=IMAGE), Ledger(known="sg-9"))
+    assert client.methods == ["run_instances"]
+    arguments = client.calls[0][1]
+    assert arguments["SecurityGroupIds"] == ["sg-9"]
+    assert "KeyName" not in arguments
+
+
+def test_a_group_that_its_last_user_has_just_deleted_is_made_again():
+    run: list[Answer] = [refused("InvalidGroup.NotFound"), *LAUNCH["run_instances"]]
+    client = Client(**{**LAUNCH, "run_instances": run})
+    assert cloud_of(client).launch(replace(REQUEST, source_details=IMAGE), Ledger(known="sg-9")) == "i-1"
+    assert client.methods == [
+        "run_instances",
+        "create_security_group",
+        "authorize_security_group_ingress",
+        "run_instances",
+    ]
+    assert client.calls[-1][1]["SecurityGroupIds"] == ["sg-1"]
+
+
+def test_a_group_that_another_launch_has_just_made_is_adopted():
+    client = Client(
+        **{
+            **LAUNCH,
+            "create_security_group": [refused("InvalidGroup.Duplicate")],
+            "describe_security_groups": [{"SecurityGroups": [{"GroupId": "sg-2"}]}],
+            "authorize_security_group_ingress": [refused("InvalidPermission.Duplicate")],
+        }
+    )
+    cloud_of(client).launch(replace(REQUEST, source_details=IMAGE), Ledger())
+    assert client.calls[-1][1]["SecurityGroupIds"] == ["sg-2"]
+
+
+def test_a_launch_tried_again_looks_first_for_what_the_earlier_try_made():
+    client = Client(**LAUNCH)
+    request = replace(REQUEST, source_details=IMAGE, retried=True)
+    assert cloud_of(client).launch(request, Ledger(known="sg-9")) == "i-1"
+    assert client.methods == ["describe_instances"]
+    assert client.calls[0][1]["Filters"] == [{"Name": "client-token", "Values": ["imagesmith-b-1"]}]
+
+
+def test_the_groups_name_tells_deployments_rules_and_clouds_apart():
+    def name(*, cloud: str = "ec2", deployment: str = "d", **settings: Any) -> str:
+        client = Client(**LAUNCH)
+        request = replace(REQUEST, source_details=IMAGE, tags={TAG_DEPLOYMENT: deployment})
+        Ec2Cloud(cloud, lambda service: client, Ec2Settings(**settings)).launch(request, Ledger())
+        return str(client.calls[0][1]["GroupName"])
+
+    names = [name(), name(cloud="other"), name(deployment="e"), name(ssh_port=2222), name(ssh_cidr="10.0.0.0/8")]
+    assert len(set(names)) == len(names)
+    assert name() == names[0]
+
+
+def test_what_many_builds_have_left_is_one_call():
+    rows = [
+        {"ResourceType": "image", "ResourceId": "ami-1", "Key": "imagesmith:target", "Value": "a/ec2"},
+        {"ResourceType": "instance", "ResourceId": "i-2", "Key": "imagesmith:target", "Value": "b/ec2"},
+    ]
+    client = Client(describe_tags=[{"Tags": rows}])
+    found = cloud_of(client).find_left(["a", "b"])
+    assert [(each.kind, each.id, each.build_id) for each in found] == [
+        (ResourceKind.IMAGE, "ami-1", "a"),
+        (ResourceKind.INSTANCE, "i-2", "b"),
+    ]
+    assert client.calls[0][1]["Filters"] == [{"Name": "tag:imagesmith:target", "Values": ["a/ec2", "b/ec2"]}]
+
+
+def test_many_names_are_looked_up_in_one_call():
+    client = Client(describe_images=[{"Images": [{**IMAGE, "Name": "taken"}]}])
+    found = cloud_of(client).find_images_named(["free", "taken"])
+    assert (found["free"], found["taken"].id if found["taken"] else "") == (None, "ami-1")
+    assert len(client.calls) == 1
 
 
 def test_ssh_is_opened_for_the_callers_address_only():
@@ -179,8 +262,8 @@ def test_an_image_that_bears_its_tags_needs_no_call_to_be_finished():
     image = {**IMAGE, "Tags": [{"Key": "a", "Value": "b"}]}
     client = Client(describe_images=[{"Images": [image]}])
     cloud = cloud_of(client)
-    cloud.observe_images(["ami-1"])
-    cloud.finish_image("ami-1", tags={"a": "b"}, public=False)
+    seen = cloud.observe_images(["ami-1"])["ami-1"]
+    cloud.finish_image("ami-1", tags={"a": "b"}, public=False, seen=seen)
     assert client.methods == ["describe_images"]
 
 

@@ -139,8 +139,8 @@ ADDED = [
         "7: clouds.ec2.time_limits.launch: 5 is not a length of time → write e.g. 90s, 45m or 1h30m, at most 168h",
     ),
     (
-        "    verify: true\n",
-        "7: clouds.ec2.verify: is no key here → the keys here are: disk_gib, image_name, instance_type, public, required, source_image, ssh_username, tags, time_limits",
+        "    weather: rain\n",
+        "7: clouds.ec2.weather: is no key here → the keys here are: disk_gib, image_name, instance_type, public, required, source_image, ssh_username, tags, time_limits, verify",
     ),
     (
         "    flavor: m1.small\n",
@@ -450,7 +450,9 @@ MISSING = [
     ),
     (
         BASE.replace("ami-12345678", "{owner: self}"),
-        ["4: clouds.ec2.source_image: needs a name → write an id in quotes, or {name: pattern, owner: account}"],
+        [
+            "4: clouds.ec2.source_image: needs a name → write an id in quotes, {name: pattern, owner: account} or {generator: name}"
+        ],
     ),
     (
         BASE.replace("ami-12345678", "{id: ami-1}"),
@@ -459,7 +461,7 @@ MISSING = [
     (
         BASE.replace("ami-12345678", "5"),
         [
-            "4: clouds.ec2.source_image: 5 is neither text nor a mapping → write an id in quotes, or {name: pattern, owner: account}"
+            "4: clouds.ec2.source_image: 5 is neither text nor a mapping → write an id in quotes, {name: pattern, owner: account} or {generator: name}"
         ],
     ),
     (

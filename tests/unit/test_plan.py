@@ -94,7 +94,7 @@ def test_targets_have_all_that_a_step_needs(two: tuple[Generator, dict[str, Clou
     east, west = plan.targets["east"], plan.targets["west"]
     assert east.image_name == f"two-{plan.version}-20261122"
     assert west.image_name == f"two-{plan.build_id}"
-    assert east.time_limits_s == {"launch": 90, "customize": 3600, "save": 7200, "terminate": 900}
+    assert east.time_limits_s == {"launch": 90, "customize": 3600, "save": 7200, "verify": 600, "terminate": 900}
     assert west.time_limits_s["launch"] == 300
     assert (west.cloud_type, west.settings["region"]) == ("ec2", "us-west-2")
     assert "type" not in west.settings

@@ -12,6 +12,7 @@ from pathlib import Path
 import asyncssh
 import pytest
 
+from imagesmith import ssh
 from imagesmith.errors import ConnectionLost, HostKeyMismatch
 from imagesmith.keys import derive
 from imagesmith.ssh import KeyRefused, Login, RemoteFailure, ScriptVanished, connect, is_shut_out
@@ -374,3 +375,81 @@ def test_nobody_listening_is_a_lost_connection(tmp_path):
     with pytest.raises(ConnectionLost):
         asyncio.run(go())
     assert time.monotonic() - started < 5
+
+
+def run_text(data: bytes, *, script: bytes = b"") -> bytes:
+    """The text on stdin of a call that runs a script."""
+    return ssh._stdin(b"\n".join(base64.b64encode(part) for part in (data, script)))
+
+
+def called(
+    text: bytes, home: Path, *words: str, shell: str = "sh", **environment: str
+) -> "subprocess.CompletedProcess[bytes]":
+    argv = [shell, "-s", "--", "imagesmith", *words]
+    ours = {"HOME": str(home), "PATH": os.environ["PATH"], **environment}
+    return subprocess.run(argv, input=text, env=ours, capture_output=True, check=False, timeout=60)
+
+
+def test_a_secret_environment_reaches_the_script(tmp_path):
+    async def go():
+        async with machine(tmp_path) as vm, connect(vm.login(), BUILD) as remote:
+            stream = remote.run("script-0", b"#!/bin/sh\necho $secret\n", environment={"secret": "x"}, in_memory=True)
+            return b"".join([chunk async for chunk in stream])
+
+    assert asyncio.run(go()) == b"x\n"
+
+
+def test_the_environments_file_has_no_name_when_something_is_in_it(tmp_path):
+    """A start that is killed leaves nothing: looked at when each program begins that a start runs."""
+    watched, seen = tmp_path / "bin", tmp_path / "seen"
+    watched.mkdir()
+    for program in ("base64", "setsid"):
+        found = shutil.which(program)
+        (watched / program).write_text(
+            f"#!/bin/sh\ncat /dev/shm/imagesmith-{BUILD}-* >>{seen} 2>/dev/null; echo {program} >>{seen}\n"
+            f'exec {found} "$@"\n'
+        )
+        (watched / program).chmod(0o755)
+    text = run_text(b"secret=hunter2\n", script=b"#!/bin/sh\necho $secret\n")
+    words = ("run", BUILD, "script-0", "user", "23", "0", "memory")
+    done = called(text, tmp_path, *words, PATH=f"{watched}:{os.environ['PATH']}")
+    assert (done.stdout, done.stderr) == (b"hunter2\n", b"")
+    assert seen.read_text().split() == ["base64"] * 3 + ["setsid"]
+    assert not list(Path("/dev/shm").glob(f"imagesmith-{BUILD}*"))
+
+
+@pytest.mark.parametrize("shell", ["sh", "bash"])
+def test_what_a_shell_writes_of_the_data_is_in_memory(tmp_path, shell):
+    """bash writes a here-document that is too large for a pipe to a file."""
+    if shutil.which(shell) is None:
+        pytest.skip(f"needs {shell}")
+    text = run_text(b"secret=hunter2\n", script=b"#" * 200_000)
+    where = text.replace(b'imagesmith_main "$@" <<', b"readlink /proc/self/fd/0 <<")
+    assert where != text
+    done = called(
+        where, tmp_path, "run", BUILD, "script-0", "user", "0", "0", "memory", shell=shell, TMPDIR=str(tmp_path)
+    )
+    place = done.stdout.decode()
+    assert place.startswith("/dev/shm/" if shell == "bash" else ("/dev/shm/", "pipe:"))
+
+
+@pytest.mark.parametrize("theirs", [{}, {"TMPDIR": "/var/tmp"}])
+def test_the_script_has_the_directory_for_temporary_files_that_is_the_machines(tmp_path, theirs):
+    script = b"#!/bin/sh\necho ${TMPDIR-none}\n"
+    words = ("run", BUILD, "script-0", "user", str(len(script)), "0", "memory")
+    done = called(run_text(b"", script=script), tmp_path, *words, **theirs)
+    assert done.stdout.decode() == f"{theirs.get('TMPDIR', 'none')}\n"
+
+
+@pytest.mark.parametrize(("where", "status"), [("memory", 66), ("any", 0)])
+def test_without_memory_nothing_secret_is_written_or_started(tmp_path, where, status):
+    """As on a machine whose /dev/shm is a directory on its disk."""
+    disk = tmp_path / "shm"
+    disk.mkdir()
+    script = b"#!/bin/sh\necho ran\n"
+    text = run_text(b"secret=hunter2\n", script=script).replace(b"/dev/shm", str(disk).encode())
+    done = called(text, tmp_path, "run", BUILD, "script-0", "user", str(len(script)), "0", where)
+    assert (done.returncode, done.stdout) == (status, b"" if status else b"ran\n")
+    assert (b"/shm is not in memory; mount a tmpfs there" in done.stderr) == bool(status)
+    assert list(disk.iterdir()) == []
+    assert (tmp_path / ".imagesmith").exists() != bool(status)

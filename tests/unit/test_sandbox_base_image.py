@@ -3,6 +3,8 @@
 import os
 import re
 import subprocess
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -77,6 +79,28 @@ def test_what_is_missing_or_outdated_is_made(
     base_image.ensure(base, announce=said.append)
     assert (base / "made").read_text().split() == made
     assert len(said) == len(made)
+
+
+def test_of_two_that_start_at_once_one_makes_the_image(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for script, disk in (("base_image", "disk"), ("whole_disk", "whole-disk")):
+        (tmp_path / f"{script}.sh").write_text(f'echo {script} >>"$1/made"\ntouch "$1/{disk}.qcow2"\n')
+    both = threading.Barrier(2, timeout=30)
+    missing = base_image._missing
+
+    def seen_by_both(directory: Path) -> list[str]:
+        found = missing(directory)
+        if not (directory / "making.lock").exists():
+            both.wait()
+        return found
+
+    monkeypatch.setattr(base_image, "_HERE", tmp_path)
+    monkeypatch.setattr(base_image, "check_tools", lambda: None)
+    monkeypatch.setattr(base_image, "_missing", seen_by_both)
+    base = tmp_path / "base"
+    with ThreadPoolExecutor() as pool:
+        for each in [pool.submit(base_image.ensure, base, announce=lambda text: None) for _ in range(2)]:
+            each.result()
+    assert (base / "made").read_text().split() == ["base_image", "whole_disk"]
 
 
 @pytest.mark.skipif(not tools_are_there(), reason="needs the tools that make a base image (base_image.check_tools)")

@@ -62,3 +62,41 @@ def test_a_changed_byte_is_noticed():
     text = sealed()
     with pytest.raises(CredentialsRefused):
         unsealed(text[:-6] + ("A" if text[-6] != "A" else "B") + text[-5:])
+
+
+def value_sealed(**changes) -> str:
+    words = {"generator": "dstat", "parameter": "token", "expires": NOW + timedelta(hours=1)}
+    return sealing.seal_value(SECRET, "s3cret-value", **{**words, **changes})
+
+
+def value_unsealed(text: object, *, secret: bytes = SECRET, **changes) -> str:
+    words = {"generator": "dstat", "parameter": "token", "now": NOW}
+    return sealing.unseal_value(secret, text, **{**words, **changes})
+
+
+def test_a_value_opens_for_its_generator_and_parameter():
+    assert value_unsealed(value_sealed()) == "s3cret-value"
+    assert sealing.is_sealed(value_sealed())
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"generator": "other"}, "not sealed for token of other"),
+        ({"parameter": "licence"}, "not sealed for licence of dstat"),
+        ({"secret": b"t" * 32}, "not sealed for token of dstat"),
+        ({"now": NOW + timedelta(hours=1)}, "the secret parameter token expired at 2026-11-22T13:00:00"),
+    ],
+)
+def test_a_value_opens_nowhere_else_and_not_later(changes, words):
+    with pytest.raises(CredentialsRefused, match=f"{words}.*start a new build and give"):
+        value_unsealed(value_sealed(), **changes)
+
+
+def test_a_value_is_no_credential_of_a_cloud_of_the_same_name():
+    with pytest.raises(CredentialsRefused):
+        unsealed(value_sealed(parameter="openstack-hotel"))
+    with pytest.raises(CredentialsRefused):
+        value_unsealed(sealed(cloud="token"))
+    with pytest.raises(CredentialsRefused):
+        value_unsealed(None)

@@ -13,7 +13,8 @@ import pytest
 from imagesmith import waiting
 from imagesmith.core import Instance, InstanceState
 from imagesmith.errors import CloudBusy, CredentialsRefused, TimeLimitExceeded
-from imagesmith.waiting import BACKOFF_MOST_S, Limit, SharedLooks, StillWaiting, Waits, in_thread, patience_s
+from imagesmith.shared_looks import SharedLooks
+from imagesmith.waiting import BACKOFF_MOST_S, Limit, StillWaiting, Waits, in_thread, patience_s
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -198,6 +199,8 @@ class Asked:
 
     def observe_images(self, ids: list[str]) -> dict[str, Any]:
         raise AssertionError("nobody asked for images")
+
+    find_images_named = observe_images
 
 
 def looks(cloud: Asked) -> SharedLooks:

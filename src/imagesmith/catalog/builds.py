@@ -33,6 +33,12 @@ _FRESH_TARGET: Mapping[str, Any] = {
     "verify_instance_id": "",
     "verify_address": "",
     "verify_host_key": "",
+    "kept_image_id": "",
+    "verify_inspected_id": "",
+    "identity": "",
+    "test_index": 0,
+    "test_output_offset": 0,
+    "test_output_tail": "",
     "error": "",
     "started_at": None,
     "ended_at": None,
@@ -58,6 +64,7 @@ class BuildStore(Access):
         plan: Mapping[str, Any],
         deadline: datetime,
         targets: Sequence[NewTarget],
+        sealed_secrets: Mapping[str, str] | None = None,
     ) -> BuildRecord:
         """The build of this run: new, or unchanged the one that is there already."""
         now = self._now()
@@ -75,6 +82,7 @@ class BuildStore(Access):
             "state": BuildState.SUBMITTED,
             "created_at": now,
             "deadline": deadline,
+            "sealed_secrets": dict(sealed_secrets) if sealed_secrets else None,
         }
         if session.scalar(insert_unless_there(session, Build, build).returning(Build.build_id)) is not None:
             session.add_all(Target(build_id=build_id, **vars(target)) for target in targets)
@@ -90,6 +98,8 @@ class BuildStore(Access):
         build = the_build(session, build_id, lock=True)
         if build.state is BuildState.RUNNING and build.attempt > 1 and build.deadline == deadline:
             return record(BuildRecord, build)
+        if build.state is BuildState.SUCCESSFUL:
+            build.announced_at = build.ended_at
         build.attempt += 1
         build.state, build.deadline, build.ended_at, build.error = BuildState.RUNNING, deadline, None, ""
         rows = select(Target).where(Target.build_id == build_id).order_by(Target.cloud).with_for_update()
@@ -105,10 +115,23 @@ class BuildStore(Access):
 
     @writes
     def end_build(self, session: Session, build_id: str, state: BuildState, error: str = "") -> BuildRecord:
-        """The build ended in `state`; one that has ended before keeps its first end."""
+        """The build ended in `state`, its secrets gone; one that has ended before keeps its first end."""
         if not BuildState(state).ended:
             raise ValueError(f"{build_id}: {state} is no end of a build; use set_build_state")
         return self._move(session, build_id, state, error=error)
+
+    @writes
+    def record_provenance(self, session: Session, build_id: str, envelope: str) -> None:
+        """Keeps the signed statement about the build's images; that of a later end replaces it."""
+        the_build(session, build_id, lock=True).provenance = envelope
+
+    @writes
+    def record_comparison(
+        self, session: Session, build_id: str, *, verdict: str, comparison: Mapping[str, Any] | None
+    ) -> None:
+        """What holding the build's images side by side came to; a later look replaces an earlier one."""
+        build = the_build(session, build_id, lock=True)
+        build.verdict, build.comparison = verdict, None if comparison is None else dict(comparison)
 
     @reads
     def build(self, session: Session, build_id: str) -> BuildRecord:
@@ -144,6 +167,8 @@ class BuildStore(Access):
         if not build.state.ended:
             build.state, build.error = BuildState(state), error
             build.ended_at = self._now() if build.state.ended else None
+        if build.state.ended:
+            build.sealed_secrets = None
         return record(BuildRecord, build)
 
 

@@ -7,8 +7,8 @@ from sqlalchemy.orm import Session
 
 from imagesmith.catalog.access import Access, reads, record, the_build, the_target, writes
 from imagesmith.catalog.records import ImageRecord
-from imagesmith.catalog.schema import SavedImage
-from imagesmith.core import ImageState
+from imagesmith.catalog.schema import SavedImage, Target
+from imagesmith.core import ImageState, TargetState
 from imagesmith.errors import BuildStateError
 
 
@@ -49,11 +49,12 @@ class ImageStore(Access):
 
     @writes
     def image_verified(self, session: Session, cloud: str, image_id: str) -> ImageRecord:
-        """The image as one that was booted and held what the catalog says; the first time counts."""
+        """The image as one that was booted and holds what its target's inventory says; the first time counts."""
         row = session.get(SavedImage, (cloud, image_id), with_for_update=True)
         if row is None:
             raise BuildStateError(f"{cloud}: no build recorded the image {image_id}; call record_image first")
         row.verified_at = row.verified_at or self._now()
+        row.inventory_digest = the_target(session, row.build_id, cloud).inventory_digest
         return record(ImageRecord, row)
 
     @writes
@@ -62,6 +63,43 @@ class ImageStore(Access):
         row = session.get(SavedImage, (cloud, image_id), with_for_update=True)
         if row is not None and row.deleted_at is None:
             row.state, row.deleted_at = ImageState.GONE, self._now()
+
+    @reads
+    def image(self, session: Session, cloud: str, image_id: str) -> ImageRecord | None:
+        """The image of that id on that cloud, deleted or not; None where no build saved it."""
+        row = session.get(SavedImage, (cloud, image_id))
+        return None if row is None else record(ImageRecord, row)
+
+    @reads
+    def successful_images(
+        self,
+        session: Session,
+        generator: str,
+        *,
+        cloud: str,
+        version: str | None = None,
+        source_image_id: str | None = None,
+        limit: int = 1,
+    ) -> list[ImageRecord]:
+        """The generator's images on that cloud that can be launched and whose target was successful, newest first."""
+        query = (
+            select(SavedImage)
+            .join(Target, (Target.build_id == SavedImage.build_id) & (Target.cloud == SavedImage.cloud))
+            .where(
+                SavedImage.generator == generator,
+                SavedImage.cloud == cloud,
+                SavedImage.state == ImageState.AVAILABLE,
+                SavedImage.deleted_at.is_(None),
+                Target.state == TargetState.SUCCESSFUL,
+            )
+            .order_by(SavedImage.available_at.desc(), SavedImage.created_at.desc(), SavedImage.image_id.desc())
+            .limit(limit)
+        )
+        if version is not None:
+            query = query.where(SavedImage.version == version)
+        if source_image_id is not None:
+            query = query.where(SavedImage.source_image_id == source_image_id)
+        return [record(ImageRecord, row) for row in session.scalars(query)]
 
     @reads
     def images(

@@ -58,6 +58,11 @@ class TargetChanges(TypedDict, total=False):
     verify_instance_id: str
     verify_address: str
     verify_host_key: str
+    verify_inspected_id: str
+    identity: str
+    test_index: int
+    test_output_offset: int
+    test_output_tail: str
 
 
 @dataclass(frozen=True)
@@ -76,6 +81,7 @@ class BuildRecord:
 
     `verdict` says whether its images are alike and `comparison` in what they differ; `provenance` is the signed
     statement (a DSSE envelope, JSON). `sealed_secrets` are the secret parameters by name, until the build has ended.
+    Images that were available at `announced_at` were made known to those who wait for them; None: none was yet.
     """
 
     build_id: str
@@ -96,6 +102,7 @@ class BuildRecord:
     comparison: Mapping[str, Any] | None
     provenance: str
     sealed_secrets: Mapping[str, Any] | None = field(repr=False)
+    announced_at: datetime | None
 
 
 @dataclass(frozen=True)
@@ -105,7 +112,10 @@ class TargetRecord:
     `output_offset` counts the bytes of the script's output seen so far, `output_tail` holds the last 64 KiB.
     `host_key` is one line of OpenSSH. `sealed_credential` stands for a password that was asked, until the target has
     ended. `customized_instance_id` is the instance whose scripts all ended well, `inventory_digest` what it held then.
-    `verify_instance_id` is the instance that was launched from the saved image to see what is inside.
+    `identity` are hashes of what that instance was told from others by, a line each. `verify_instance_id` was launched
+    from the saved image, `verify_inspected_id` is it, too, once it was found right; `test_index` is the
+    number of tests that ended well there.
+    `kept_image_id` is an earlier build's image, where a new one would have been the same and none was made.
     """
 
     build_id: str
@@ -129,6 +139,12 @@ class TargetRecord:
     verify_instance_id: str
     verify_address: str
     verify_host_key: str
+    kept_image_id: str
+    verify_inspected_id: str
+    identity: str
+    test_index: int
+    test_output_offset: int
+    test_output_tail: str
     error: str
     started_at: datetime | None
     ended_at: datetime | None

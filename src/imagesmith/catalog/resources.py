@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from sqlalchemy import select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from imagesmith import crash_points
 from imagesmith.catalog.access import Access, reads, record, the_target, writes
@@ -87,6 +87,45 @@ class ResourceStore(Access):
             query = query.where(Resource.gone_at.is_(None))
         return [record(ResourceRecord, row) for row in session.scalars(query)]
 
+    @reads
+    def shared_resource(self, session: Session, cloud: str, kind: ResourceKind, name: str) -> str:
+        """The id of the living thing of that name with which a target on this cloud has gone on to its instance, or "".
+
+        Whoever intends an instance has done with the thing all that is to be done before.
+        """
+        used, after = aliased(Resource), aliased(Resource)
+        same_target = (after.build_id == used.build_id) & (after.cloud == used.cloud)
+        query = (
+            select(used.resource_id)
+            .join(after, same_target & (after.kind == ResourceKind.INSTANCE) & (after.intended_at >= used.made_at))
+            .where(used.cloud == cloud, used.kind == kind, used.name == name)
+            .where(used.gone_at.is_(None), used.resource_id.is_not(None))
+            .order_by(used.id.desc())
+            .limit(1)
+        )
+        return session.scalar(query) or ""
+
+    @writes
+    def let_go(self, session: Session, build_id: str, cloud: str, kind: ResourceKind, resource_id: str) -> bool:
+        """True if other targets have open rows for the thing, and this one's has been closed: it is not ours to delete.
+
+        Of many that let go at once the last is told False.
+        """
+        own = _with_id(session, build_id, cloud, kind, resource_id)
+        names = [row.name for row in own]
+        same = (Resource.resource_id == resource_id) | (Resource.resource_id.is_(None) & Resource.name.in_(names))
+        users = (
+            select(Resource)
+            .where(Resource.cloud == cloud, Resource.kind == kind, same, Resource.gone_at.is_(None))
+            .order_by(Resource.id)
+            .with_for_update()
+        )
+        if all(row.build_id == build_id for row in session.scalars(users)):
+            return False
+        for row in own:
+            row.gone_at = row.gone_at or self._now()
+        return True
+
     def ledger(self, build_id: str, cloud: str) -> TargetLedger:
         """Where a driver writes what it makes for this target."""
         return TargetLedger(self, build_id, cloud)
@@ -120,6 +159,10 @@ class TargetLedger:
         """The cloud says the thing is no more."""
         crash_points.reach(crash_points.AFTER_CALL, kind=kind)
         self.store.gone_resource(self.build_id, self.cloud, kind, resource_id)
+
+    def shared(self, kind: ResourceKind, name: str) -> str:
+        """The id of the living thing of that name which a launch on this cloud has used, or ""."""
+        return self.store.shared_resource(self.cloud, kind, name)
 
 
 def _named(session: Session, build_id: str, cloud: str, kind: ResourceKind, name: str) -> Resource | None:

@@ -158,6 +158,7 @@ class Build(Base):
     comparison: Mapped[dict[str, Any] | None]
     provenance: Mapped[str] = mapped_column(default="", server_default="")
     sealed_secrets: Mapped[dict[str, Any] | None]
+    announced_at: Mapped[datetime | None]
 
 
 class Target(Base):
@@ -186,9 +187,15 @@ class Target(Base):
     ended_at: Mapped[datetime | None]
     sealed_credential: Mapped[str] = mapped_column(default="", server_default="")
     inventory_digest: Mapped[str] = mapped_column(default="", server_default="")
+    identity: Mapped[str] = mapped_column(default="", server_default="")
     verify_instance_id: Mapped[str] = mapped_column(default="", server_default="")
     verify_address: Mapped[str] = mapped_column(default="", server_default="")
     verify_host_key: Mapped[str] = mapped_column(default="", server_default="")
+    verify_inspected_id: Mapped[str] = mapped_column(default="", server_default="")
+    test_output_tail: Mapped[str] = mapped_column(default="", server_default="")
+    test_index: Mapped[int] = mapped_column(default=0, server_default="0")
+    test_output_offset: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
+    kept_image_id: Mapped[str] = mapped_column(default="", server_default="")
 
 
 class Step(Base):
@@ -242,6 +249,9 @@ class SavedImage(Base):
         ForeignKeyConstraint(["generator", "version"], ["generator_versions.name", "generator_versions.version"]),
         Index(None, "generator", "created_at"),
         Index(None, "build_id"),
+        Index(None, "cloud", "source_image_id"),
+        Index(None, "image_id"),
+        Index(None, "name"),
     )
 
     cloud: Mapped[str] = mapped_column(primary_key=True)
@@ -292,3 +302,31 @@ class InventoryPackage(Base):
 
     digest: Mapped[str] = mapped_column(ForeignKey("inventories.digest"), primary_key=True)
     package_id: Mapped[int] = mapped_column(ForeignKey("packages.id"), primary_key=True)
+
+
+class Round(Base):
+    """How often a kind of question was put to an account, and who may put it next (board.py)."""
+
+    __tablename__ = "rounds"
+
+    account: Mapped[str] = mapped_column(primary_key=True)
+    kind: Mapped[str] = mapped_column(primary_key=True)
+    number: Mapped[int] = mapped_column(default=0)
+    due_at: Mapped[datetime]
+    lease_until: Mapped[datetime | None]
+    failures: Mapped[int] = mapped_column(default=0)
+
+
+class Question(Base):
+    """A question to an account, from which round on it is to be answered, and its newest answer."""
+
+    __tablename__ = "questions"
+
+    account: Mapped[str] = mapped_column(primary_key=True)
+    kind: Mapped[str] = mapped_column(primary_key=True)
+    key: Mapped[str] = mapped_column(primary_key=True)
+    wanted: Mapped[int] = mapped_column(default=0)
+    wanted_at: Mapped[datetime]
+    answered: Mapped[int] = mapped_column(default=0)
+    asked_at: Mapped[datetime | None]
+    answer: Mapped[dict[str, Any] | None]

@@ -15,10 +15,14 @@ from datetime import UTC, datetime
 
 from imagesmith import settings
 from imagesmith.catalog import schema_version
+from imagesmith.catalog.board import BoardStore
 from imagesmith.catalog.builds import BuildStore
 from imagesmith.catalog.database import UPGRADE_CURE, Database
 from imagesmith.catalog.images import ImageStore
 from imagesmith.catalog.inventories import InventoryStore
+from imagesmith.catalog.lineage import LineageStore
+from imagesmith.catalog.pages import PageStore
+from imagesmith.catalog.recovery import RecoveryStore
 from imagesmith.catalog.resources import ResourceStore
 from imagesmith.catalog.targets import TargetStore
 from imagesmith.errors import SetupError, Transient
@@ -28,7 +32,17 @@ def _utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-class Catalog(BuildStore, TargetStore, ResourceStore, ImageStore, InventoryStore):
+class Catalog(
+    BuildStore,
+    TargetStore,
+    ResourceStore,
+    ImageStore,
+    InventoryStore,
+    LineageStore,
+    PageStore,
+    RecoveryStore,
+    BoardStore,
+):
     """A catalog by its URL (SQLite or PostgreSQL), safe to share between threads and across a fork.
 
     `clock` gives the times that are written.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any, Unpack
 
 from sqlalchemy import func, select, update
@@ -38,18 +39,27 @@ class TargetStore(Access):
         rows = select(func.count()).where(Target.state.not_in(ended), Target.build_id.in_(going_on))
         return session.scalar(rows) or 0
 
+    @reads
+    def crowd(self, session: Session, cloud: str, *, since: datetime) -> tuple[int, int]:
+        """How many targets on the cloud have not ended, and how many had not at some moment since then."""
+        of_cloud = (Target.cloud == cloud) & Target.build_id.in_(select(Build.build_id).where(Build.ended_at.is_(None)))
+        live = select(func.count()).where(of_cloud, Target.ended_at.is_(None))
+        ended = select(func.count()).where(Target.cloud == cloud, Target.ended_at >= since)
+        alive = session.scalar(live) or 0
+        return alive, alive + (session.scalar(ended) or 0)
+
     @writes
     def update_target(
         self, session: Session, build_id: str, cloud: str, **changes: Unpack[TargetChanges]
     ) -> TargetRecord:
-        """The target with what was learned about it; of `output_tail` the last 64 KiB are kept."""
+        """The target with what was learned about it; of tails of output the last 64 KiB are kept."""
         unknown = changes.keys() - TargetChanges.__annotations__.keys()
         if unknown:
             raise TypeError(f"update_target knows no {', '.join(sorted(unknown))}; see TargetChanges for what it takes")
         target = the_target(session, build_id, cloud, lock=True)
         values: dict[str, Any] = {**changes}
-        if "output_tail" in changes:
-            values["output_tail"] = _tail(changes["output_tail"])
+        for column in values.keys() & {"output_tail", "test_output_tail"}:
+            values[column] = _tail(values[column])
         for column, value in values.items():
             setattr(target, column, value)
         session.flush()
@@ -67,6 +77,16 @@ class TargetStore(Access):
         target = the_target(session, build_id, cloud, lock=True)
         if not target.state.ended:
             self._enter(target, state)
+        return record(TargetRecord, target)
+
+    @writes
+    def keep_image(self, session: Session, build_id: str, cloud: str, image_id: str) -> TargetRecord:
+        """The target successful with the image of an earlier build; one that has ended is left as it is."""
+        _note_that_it_runs(session, build_id)
+        target = the_target(session, build_id, cloud, lock=True)
+        if not target.state.ended:
+            target.kept_image_id = image_id
+            self._enter(target, TargetState.SUCCESSFUL)
         return record(TargetRecord, target)
 
     @writes

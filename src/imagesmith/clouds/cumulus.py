@@ -95,6 +95,15 @@ class Cumulus:
         reply = self._ask("GET", key, sub_resource="acl")
         return reply is not None and b"AllUsers" in reply.content
 
+    def put(self, key: str, content: bytes) -> None:
+        """The object of that key has this content."""
+        self._ask("PUT", key, content=content)
+
+    def get(self, key: str) -> bytes | None:
+        """The content of a small object, None if there is none."""
+        reply = self._ask("GET", key, missing_ok=True)
+        return None if reply is None else bytes(reply.content)
+
     def delete(self, key: str) -> None:
         """The object is gone; one that is not there is fine."""
         self._ask("DELETE", key, missing_ok=True)
@@ -107,6 +116,7 @@ class Cumulus:
         query: Mapping[str, str] | None = None,
         sub_resource: str = "",
         amz: Mapping[str, str] | None = None,
+        content: bytes | None = None,
         missing_ok: bool = False,
     ) -> Any:
         import requests
@@ -123,7 +133,9 @@ class Cumulus:
         address = url + (f"?{sub_resource}" if sub_resource else "")
         try:
             send = self.send or requests.request
-            reply = send(method, address, params=None if sub_resource else params, headers=headers, timeout=TIMEOUT_S)
+            body: dict[str, Any] = {} if content is None else {"data": content}
+            asked = None if sub_resource else params
+            reply = send(method, address, params=asked, headers=headers, timeout=TIMEOUT_S, **body)
         except requests.RequestException as error:
             raise CloudBusy(f"{self.cloud}: {tried}: {error}; it is tried again") from error
         if reply.status_code == 404 and missing_ok:

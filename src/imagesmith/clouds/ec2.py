@@ -1,8 +1,8 @@
 """EC2 and clouds that speak it, through ready boto3 clients.
 
-Calls of one build, waits aside: 2 to look (source image, name), 4 to launch (key pair, group, its rule,
-instance), 1 to save, 0 to finish a private image (1 for a public one), and to end it terminate, key pair,
-group and the one listing that proves that nothing is left.
+Calls of one build, waits aside: 2 to look (source image, name), 3 to launch (group, its rule, instance), 1 to save, 0
+to finish a private image (1 for a public one), and to end it terminate, group and the one listing that proves that
+nothing is left. Of builds side by side each has launch and save for itself; all else serves many.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from imagesmith.clouds.ec2_words import (
     image_of,
     instance_documents,
     instance_of,
+    launch_details,
     pairs_of,
     refuse_instance_store,
     resource_of,
@@ -64,7 +65,14 @@ class Ec2Cloud(Cloud):
 
     type: ClassVar[str] = "ec2"
     # EC2 promises no limit for its listings to catch up; seconds are usual, and only failures wait it out.
-    traits: ClassVar[Traits] = Traits(host_key_injection=True, powers_off=True, client_token=True, settle_s=SETTLE_S)
+    traits: ClassVar[Traits] = Traits(
+        host_key_injection=True,
+        powers_off=True,
+        client_token=True,
+        settle_s=SETTLE_S,
+        marks_each=True,
+        ends_many=True,
+    )
 
     def __init__(self, name: str, client_factory: Callable[[str], Any], settings: Ec2Settings | None = None) -> None:
         super().__init__(name)
@@ -72,9 +80,9 @@ class Ec2Cloud(Cloud):
         self._client_factory = client_factory
         self._clients: dict[str, Any] = {}
         self._lock = threading.Lock()
-        self._inventory = Inventory(self._ask)
+        self._inventory = Inventory(self._ask, name)
         self._launching = Launching(name, self._ask, settings=self.settings, endpoint_url=self._endpoint_url)
-        # Documents of images looked at, so that what they tell is not asked for twice.
+        # Documents of source images, so that what they tell is not asked for twice.
         self._images: dict[str, dict[str, Any]] = {}
 
     def identity(self) -> str:
@@ -100,7 +108,9 @@ class Ec2Cloud(Cloud):
         newest = max(usable, key=lambda document: (document.get("CreationDate", ""), document["ImageId"]))
         refuse_instance_store(self.name, newest)
         self._images[newest["ImageId"]] = newest
-        return SourceImage(newest["ImageId"], newest.get("Name", ""), newest.get("CreationDate", ""))
+        return SourceImage(
+            newest["ImageId"], newest.get("Name", ""), newest.get("CreationDate", ""), launch_details(newest)
+        )
 
     def _no_source(self, query: ImageQuery, documents: Sequence[Mapping[str, Any]]) -> SourceImageNotFound:
         seen = f" (it is {documents[0].get('State')})" if documents else ""
@@ -114,15 +124,27 @@ class Ec2Cloud(Cloud):
         document = self._image_named(name)
         return resource_of(ResourceKind.IMAGE, document) if document else None
 
+    def find_images_named(self, names: Sequence[str]) -> dict[str, Resource | None]:
+        """Our own image of each name, or None; a call per hundred."""
+        found = {str(document.get("Name")): document for document in self._images_named(names)}
+        return {name: resource_of(ResourceKind.IMAGE, found[name]) if name in found else None for name in names}
+
     def _image_named(self, name: str) -> dict[str, Any] | None:
-        by_name = [{"Name": "name", "Values": [name]}]
-        tried = f"look for an image named {name}"
-        found = pages(self._ask, tried, method="describe_images", key="Images", Owners=["self"], Filters=by_name)
-        return next((document for document in found if document.get("Name") == name), None)
+        # A filter may hold wildcards, and so may a name.
+        return next((document for document in self._images_named([name]) if document.get("Name") == name), None)
+
+    def _images_named(self, names: Sequence[str]) -> Iterator[dict[str, Any]]:
+        for some in chunks(names):
+            by_name = [{"Name": "name", "Values": some}]
+            tried = f"look for images named {', '.join(some)}"
+            yield from pages(self._ask, tried, method="describe_images", key="Images", Owners=["self"], Filters=by_name)
 
     def launch(self, request: LaunchRequest, ledger: Ledger) -> str:
-        """Make key pair, security group and instance, each adopted if there; returns the instance's id."""
-        image = self._image(request.source_image_id)
+        """Make security group and instance, each adopted if there; returns the instance's id.
+
+        The build's key travels in the user data: there is no key pair that could be left behind.
+        """
+        image = request.source_details or self._image(request.source_image_id)
         refuse_instance_store(self.name, image)
         return self._launching.run(request, ledger, image=image)
 
@@ -196,39 +218,34 @@ class Ec2Cloud(Cloud):
     def observe_images(self, image_ids: Sequence[str]) -> dict[str, Image]:
         """One look at many images, a call per hundred; one the cloud does not know is GONE."""
         seen = {id_: Image(id_, ImageState.GONE, reason=UNKNOWN, known=False) for id_ in image_ids}
-        for document in self._image_documents(image_ids):
-            self._images[document["ImageId"]] = document
-            seen[document["ImageId"]] = image_of(document)
-        return seen
-
-    def _image_documents(self, image_ids: Sequence[str]) -> Iterator[dict[str, Any]]:
         for some in chunks(image_ids):
             by_id = [{"Name": "image-id", "Values": some}]
             tried = f"look at {', '.join(some)}"
-            yield from pages(self._ask, tried, method="describe_images", key="Images", Owners=["self"], Filters=by_id)
+            found = pages(self._ask, tried, method="describe_images", key="Images", Owners=["self"], Filters=by_id)
+            for document in found:
+                seen[document["ImageId"]] = image_of(document)
+        return seen
 
     def _image(self, image_id: str) -> dict[str, Any]:
-        """The document of an image as last seen, or looked up."""
+        """The document of a source image as last seen, or looked up."""
         if image_id not in self._images:
             self.find_source_image(ImageQuery(id=image_id))
         return self._images[image_id]
 
-    def finish_image(self, image_id: str, *, tags: Mapping[str, str], public: bool) -> None:
+    def finish_image(self, image_id: str, *, tags: Mapping[str, str], public: bool, seen: Image | None = None) -> None:
         """Tags on the image and its snapshots, and permission to launch for everybody where it is public.
 
         The call that saves an image tags it and its snapshots at once: one that bears the tags needs no more.
         """
-        document = self._images.get(image_id)
-        if document is None or document.get("State") != "available":
-            document = next(self._image_documents([image_id]), None)
-        if document is None:
+        image = seen or self.observe_images([image_id])[image_id]
+        if not image.known:
             raise SaveFailed(f"{self.name}: image {image_id} is gone; somebody deleted it; start the build again")
-        missing = dict(tags.items() - tags_of(document).items())
+        missing = dict(tags.items() - image.tags.items())
         if missing:
-            things = [image_id, *image_of(document).snapshot_ids]
+            things = [image_id, *image.snapshot_ids]
             tried = f"tag {', '.join(things)}"
             self._ask(tried, "create_tags", special=WHEN_SAVING, Resources=things, Tags=pairs_of(missing))
-        if public and not document.get("Public"):
+        if public and not image.public:
             self._ask(
                 f"make image {image_id} public",
                 "modify_image_attribute",
@@ -240,6 +257,14 @@ class Ec2Cloud(Cloud):
     def find_resources(self, build_id: str | None = None) -> list[Resource]:
         """Everything with our tag, of one build (two calls) or of all (a call per kind)."""
         return self._inventory.of_all() if build_id is None else self._inventory.of_build(build_id)
+
+    def find_left(self, build_ids: Sequence[str]) -> list[Resource]:
+        """What these builds have on this cloud: one call per hundred builds."""
+        return self._inventory.left_of(build_ids)
+
+    def find_shared(self, names: Sequence[str]) -> list[Resource]:
+        """The security groups of these names."""
+        return self._inventory.groups_named(names)
 
     def delete(self, resources: Iterable[Resource]) -> list[Resource]:
         """Ask for the end of what can end now; returns what is left, raises what the cloud refused."""

@@ -10,13 +10,16 @@ from typing import Any, Protocol
 from imagesmith.clouds.ec2_errors import code_of
 from imagesmith.clouds.ec2_words import (
     ENDED,
+    KINDS,
+    TAG_TARGET,
     instance_documents,
     resource_of,
     resources_of,
     snapshots_of,
+    target_of,
     volumes_taken_along,
 )
-from imagesmith.core import TAG_BUILD, Resource, ResourceKind
+from imagesmith.core import TAG_BUILD, TAG_CLOUD, TAG_DEPLOYMENT, Resource, ResourceKind
 from imagesmith.errors import ImagesmithError, Transient
 
 CHUNK = 100
@@ -81,8 +84,9 @@ def pages(ask: Ask, tried: str, *, method: str, key: str, **arguments: Any) -> I
 class Inventory:
     """What bears our tags on one account."""
 
-    def __init__(self, ask: Ask) -> None:
+    def __init__(self, ask: Ask, cloud: str) -> None:
         self._ask = ask
+        self._cloud = cloud
         # Instances seen terminated: EC2 shows their tags for an hour yet, and they need no second look.
         self._ended: set[str] = set()
         # Volume → the instance that takes it along when it ends.
@@ -108,6 +112,32 @@ class Inventory:
         others = [resource for resource in found if resource.kind is not ResourceKind.INSTANCE]
         return [*self._instances("instance-id", instances), *others]
 
+    def left_of(self, build_ids: Sequence[str]) -> list[Resource]:
+        """What these builds have on this cloud: kinds, ids and builds only; instances that have ended are in it."""
+        targets = {target_of(self._cloud, build_id): build_id for build_id in build_ids}
+        found = []
+        for some in chunks(targets):
+            rows = self._tag_rows("list what builds have left", {"Name": f"tag:{TAG_TARGET}", "Values": some})
+            for row in rows:
+                tags = {TAG_BUILD: targets[row["Value"]], TAG_CLOUD: self._cloud}
+                if kind := KINDS.get(row["ResourceType"]):
+                    found.append(Resource(kind, row["ResourceId"], tags=tags))
+        return found
+
+    def groups_named(self, names: Sequence[str]) -> list[Resource]:
+        """The security groups of these names."""
+        found: list[Resource] = []
+        for some in chunks(names):
+            documents = pages(
+                self._ask,
+                f"look for security groups named {', '.join(some)}",
+                method="describe_security_groups",
+                key="SecurityGroups",
+                Filters=[{"Name": "group-name", "Values": some}],
+            )
+            found += [resource_of(ResourceKind.SECURITY_GROUP, document) for document in documents]
+        return found
+
     def _tag_rows(self, tried: str, wanted: Mapping[str, Any]) -> list[dict[str, str]]:
         return list(pages(self._ask, tried, method="describe_tags", key="Tags", Filters=[wanted]))
 
@@ -120,7 +150,8 @@ class Inventory:
                 f"list every {kind} of ours",
                 method=method,
                 key=key,
-                Filters=[{"Name": "tag-key", "Values": [TAG_BUILD]}],
+                # What builds use together is of none of them.
+                Filters=[{"Name": "tag-key", "Values": [TAG_BUILD, TAG_DEPLOYMENT]}],
                 **more,
             )
             found += [resource_of(kind, document) for document in documents]

@@ -1,8 +1,13 @@
-"""Launching on EC2: key pair, security group, its one rule, instance, each adopted if an earlier try made it."""
+"""Launching on EC2: security group, its one rule, instance, each adopted if an earlier try made it.
+
+The group is one for all builds of a deployment that run at a time, as its rule is the same for all: the first makes it,
+the last deletes it. A launch relies on what the ledger knows of it, and makes it again where it has just gone.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -14,14 +19,26 @@ from imagesmith.clouds.ec2_words import (
     ENDING,
     Ec2Settings,
     all_tags,
+    group_name,
     instance_documents,
     is_aws,
     run_arguments,
+    shared_tags,
     specifications,
     ssh_permission,
+    token_of,
 )
-from imagesmith.core import LaunchRequest, Ledger, ResourceKind
+from imagesmith.core import TAG_DEPLOYMENT, LaunchRequest, Ledger, ResourceKind
 from imagesmith.errors import CloudBusy, DefinitionError, ImagesmithError, InstanceLost
+
+
+@dataclass(frozen=True)
+class _Group:
+    """The security group of a launch: its name, whom it lets in, and the network it is in, if one is named."""
+
+    name: str
+    cidr: str
+    network: Mapping[str, str]
 
 
 class Launching:
@@ -32,87 +49,93 @@ class Launching:
         self._ask = ask
         self._settings = settings
         self._endpoint_url = endpoint_url
+        self._vpc_of_subnet = ""
 
     def run(self, request: LaunchRequest, ledger: Ledger, *, image: Mapping[str, Any]) -> str:
         """The id of the instance, which may be an earlier try's; `image` is the source's document."""
         tags = all_tags(self._cloud, request.build_id, name=request.name, tags=request.tags)
-        key_is_new = self._ensure_key_pair(request, ledger, tags=tags)
-        group_id, group_is_new = self._ensure_group(request, ledger, tags=tags)
+        group = self._group(request)
+        group_id = self._ensure_group(group, request, ledger)
         ledger.intend(ResourceKind.INSTANCE, request.name)
-        # Something there before us means an earlier try whose answer was lost, maybe with the instance made.
-        instance_id = None if key_is_new and group_is_new else self._instance_launched(request.name)
+        instance_id = self._instance_launched(request.name) if request.retried else None
         if instance_id is None:
-            arguments = run_arguments(request, self._settings, group_id=group_id, image=image, tags=tags)
-            instance_id = self._run(request, arguments)
+            try:
+                instance_id = self._run(
+                    request, run_arguments(request, self._settings, group_id, image=image, tags=tags)
+                )
+            except ImagesmithError as error:
+                if refusal(error) != "InvalidGroup.NotFound":
+                    raise
+                # The last build that used it has just deleted it.
+                ledger.gone(ResourceKind.SECURITY_GROUP, group_id)
+                group_id = self._make_group(group, request, ledger)
+                instance_id = self._run(
+                    request, run_arguments(request, self._settings, group_id, image=image, tags=tags)
+                )
         ledger.made(ResourceKind.INSTANCE, request.name, instance_id)
         return instance_id
 
-    def _ensure_key_pair(self, request: LaunchRequest, ledger: Ledger, *, tags: Mapping[str, str]) -> bool:
-        ledger.intend(ResourceKind.KEY_PAIR, request.name)
-        tried = f"import key pair {request.name}"
-        is_new = True
-        try:
-            made = self._ask(
-                tried,
-                "import_key_pair",
-                special=WHEN_LAUNCHING,
-                KeyName=request.name,
-                PublicKeyMaterial=request.public_key.encode(),
-                TagSpecifications=specifications(tags, "key-pair"),
-            )
-        except ImagesmithError as error:
-            if refusal(error) != "InvalidKeyPair.Duplicate":
-                raise
-            known = self._ask(tried, "describe_key_pairs", special=WHEN_LAUNCHING, KeyNames=[request.name])["KeyPairs"]
-            made = dict(self._first(known, tried))
-            is_new = False
-        ledger.made(ResourceKind.KEY_PAIR, request.name, made["KeyPairId"])
-        return is_new
-
-    def _ensure_group(self, request: LaunchRequest, ledger: Ledger, *, tags: Mapping[str, str]) -> tuple[str, bool]:
+    def _group(self, request: LaunchRequest) -> _Group:
         cidr = ssh_cidr(self._cloud, self._endpoint_url(), settings=self._settings)
         network = self._vpc()
-        ledger.intend(ResourceKind.SECURITY_GROUP, request.name)
-        group_id, is_new = self._make_group(request, network=network, tags=tags)
-        ledger.made(ResourceKind.SECURITY_GROUP, request.name, group_id)
+        name = group_name(
+            self._cloud,
+            self._settings,
+            cidr=cidr,
+            network=network.get("VpcId", ""),
+            deployment=request.tags.get(TAG_DEPLOYMENT, ""),
+        )
+        return _Group(name, cidr, network)
+
+    def _ensure_group(self, group: _Group, request: LaunchRequest, ledger: Ledger) -> str:
+        """The id of the group, made unless another launch has used it that is not over; then no call is made."""
+        ledger.intend(ResourceKind.SECURITY_GROUP, group.name)
+        known = ledger.shared(ResourceKind.SECURITY_GROUP, group.name)
+        if not known:
+            return self._make_group(group, request, ledger)
+        ledger.made(ResourceKind.SECURITY_GROUP, group.name, known)
+        return known
+
+    def _make_group(self, group: _Group, request: LaunchRequest, ledger: Ledger) -> str:
+        ledger.intend(ResourceKind.SECURITY_GROUP, group.name)
+        group_id = self._create_group(group, request)
+        ledger.made(ResourceKind.SECURITY_GROUP, group.name, group_id)
         try:
             self._ask(
-                f"open port {self._settings.ssh_port} of {group_id} for {cidr}",
+                f"open port {self._settings.ssh_port} of {group_id} for {group.cidr}",
                 "authorize_security_group_ingress",
                 special=WHEN_LAUNCHING,
                 GroupId=group_id,
-                IpPermissions=[ssh_permission(self._settings, cidr)],
+                IpPermissions=[ssh_permission(self._settings, group.cidr)],
             )
         except ImagesmithError as error:
             if refusal(error) != "InvalidPermission.Duplicate":
                 raise
-        return group_id, is_new
+        return group_id
 
-    def _make_group(
-        self, request: LaunchRequest, *, network: Mapping[str, str], tags: Mapping[str, str]
-    ) -> tuple[str, bool]:
-        tried = f"create security group {request.name}"
+    def _create_group(self, group: _Group, request: LaunchRequest) -> str:
+        tried = f"create security group {group.name}"
         try:
             made = self._ask(
                 tried,
                 "create_security_group",
                 special=WHEN_LAUNCHING,
-                GroupName=request.name,
-                Description=f"Imagesmith build {request.build_id}: SSH from the builder",
-                TagSpecifications=specifications(tags, "security-group"),
-                **network,
+                GroupName=group.name,
+                Description="Imagesmith: SSH from the builder, for all builds that run",
+                TagSpecifications=specifications(shared_tags(self._cloud, group.name, request.tags), "security-group"),
+                **group.network,
             )
-            return str(made["GroupId"]), True
+            return str(made["GroupId"])
         except ImagesmithError as error:
             if refusal(error) != "InvalidGroup.Duplicate":
                 raise
-        by_name = [{"Name": "group-name", "Values": [request.name]}]
-        by_name += [{"Name": "vpc-id", "Values": [vpc]} for vpc in network.values()]
+        by_name = [{"Name": "group-name", "Values": [group.name]}]
+        by_name += [{"Name": "vpc-id", "Values": [vpc]} for vpc in group.network.values()]
         found = self._ask(tried, "describe_security_groups", Filters=by_name)["SecurityGroups"]
-        return str(self._first(found, tried)["GroupId"]), False
+        return str(self._first(found, tried)["GroupId"])
 
     def _first(self, found: Sequence[Mapping[str, Any]], tried: str) -> Mapping[str, Any]:
-        """What an earlier try made; raises CloudBusy while it is there but not listed yet."""
+        """What another launch made; raises CloudBusy while it is there but not listed yet."""
         if not found:
             raise CloudBusy(f"{self._cloud}: {tried}: its name is taken but not listed yet; {JUST_MADE.cure}")
         return found[0]
@@ -123,18 +146,20 @@ class Launching:
             return {"VpcId": self._settings.vpc_id}
         if not self._settings.subnet_id:
             return {}
-        subnet_id = self._settings.subnet_id
-        subnets = self._ask(f"look up subnet {subnet_id}", "describe_subnets", SubnetIds=[subnet_id])["Subnets"]
-        return {"VpcId": subnets[0]["VpcId"]}
+        if not self._vpc_of_subnet:
+            subnet_id = self._settings.subnet_id
+            subnets = self._ask(f"look up subnet {subnet_id}", "describe_subnets", SubnetIds=[subnet_id])["Subnets"]
+            self._vpc_of_subnet = str(subnets[0]["VpcId"])
+        return {"VpcId": self._vpc_of_subnet}
 
     def _instance_launched(self, name: str) -> str | None:
-        by_key = [{"Name": "key-name", "Values": [name]}]  # no other instance has this key pair
+        by_token = [{"Name": "client-token", "Values": [token_of(name)]}]
         reservations = pages(
             self._ask,
             f"look for an instance named {name}",
             method="describe_instances",
             key="Reservations",
-            Filters=by_key,
+            Filters=by_token,
         )
         for document in instance_documents(reservations):
             return self._not_ending(document)

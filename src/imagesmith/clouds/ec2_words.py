@@ -11,6 +11,7 @@ from typing import Any
 from imagesmith.core import (
     TAG_BUILD,
     TAG_CLOUD,
+    TAG_DEPLOYMENT,
     Image,
     ImageState,
     Instance,
@@ -22,6 +23,9 @@ from imagesmith.core import (
 from imagesmith.errors import DefinitionError
 
 AUTO = "auto"
+
+# Build and cloud in one: a single listing tells what many targets have left. Beside it stand the tags of core.py.
+TAG_TARGET = "imagesmith:target"
 
 
 @dataclass(frozen=True)
@@ -100,7 +104,23 @@ def specifications(tags: Mapping[str, str], *kinds: str) -> list[dict[str, Any]]
 
 def all_tags(cloud: str, build_id: str, *, name: str, tags: Mapping[str, str]) -> dict[str, str]:
     """The tags of a request and those without which nothing could be found again."""
-    return {"Name": name, **tags, TAG_BUILD: build_id, TAG_CLOUD: cloud}
+    return {"Name": name, **tags, TAG_BUILD: build_id, TAG_CLOUD: cloud, TAG_TARGET: target_of(cloud, build_id)}
+
+
+def target_of(cloud: str, build_id: str) -> str:
+    """The value of the tag of one cloud's part of a build."""
+    return f"{build_id}/{cloud}"
+
+
+def shared_tags(cloud: str, name: str, tags: Mapping[str, str]) -> dict[str, str]:
+    """The tags of what no single build owns: whose it is, and of no build."""
+    return {"Name": name, TAG_CLOUD: cloud, TAG_DEPLOYMENT: tags.get(TAG_DEPLOYMENT, "")}
+
+
+def group_name(cloud: str, settings: Ec2Settings, *, cidr: str, network: str, deployment: str) -> str:
+    """The name of the security group that all builds with the same rule in the same network use together."""
+    content = "\0".join((deployment, cloud, network, cidr, str(settings.ssh_port)))
+    return f"imagesmith-ssh-{hashlib.sha256(content.encode()).hexdigest()[:16]}"
 
 
 def token_of(name: str) -> str:
@@ -160,7 +180,17 @@ def image_of(document: Mapping[str, Any]) -> Image:
         name=document.get("Name", ""),
         reason=str((document.get("StateReason") or {}).get("Message") or ""),
         snapshot_ids=snapshots_of(document),
+        tags=tags_of(document),
+        public=bool(document.get("Public")),
     )
+
+
+_LAUNCH_DETAILS = ("ImageId", "RootDeviceType", "RootDeviceName", "BlockDeviceMappings")
+
+
+def launch_details(document: Mapping[str, Any]) -> dict[str, Any]:
+    """What a launch needs to know of its source image, out of its document in `DescribeImages`."""
+    return {key: document[key] for key in _LAUNCH_DETAILS if key in document}
 
 
 _ID_KEYS: Mapping[ResourceKind, str] = {
@@ -213,8 +243,8 @@ def root_disk(image: Mapping[str, Any], disk_gib: int | None) -> list[dict[str, 
 def run_arguments(
     request: LaunchRequest,
     settings: Ec2Settings,
-    *,
     group_id: str,
+    *,
     image: Mapping[str, Any],
     tags: Mapping[str, str],
 ) -> dict[str, Any]:
@@ -224,7 +254,6 @@ def run_arguments(
         "InstanceType": request.instance_type,
         "MinCount": 1,
         "MaxCount": 1,
-        "KeyName": request.name,
         "ClientToken": token_of(request.name),
         # A guest that powers itself off must stay, for it is saved then.
         "InstanceInitiatedShutdownBehavior": "stop",

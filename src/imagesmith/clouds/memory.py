@@ -265,7 +265,7 @@ class MemoryCloud(Cloud):
             blind = _blind(world)
             return {id_: _image(world, id_, None if blind else world.things.get(id_)) for id_ in image_ids}
 
-    def finish_image(self, image_id: str, *, tags: Mapping[str, str], public: bool) -> None:
+    def finish_image(self, image_id: str, *, tags: Mapping[str, str], public: bool, seen: Image | None = None) -> None:
         """Tags on the image and its snapshots, and permission to launch for everybody where it is public."""
         with self._call("finish_image") as world:
             if image_id not in world.things:

@@ -3,6 +3,8 @@
 Nothing there can bear a tag. What is ours is known by the catalog, and by a small folder for each launch under
 IMAGESMITH_HOME (`nimbus/CLOUD/NAME`): the client's history directory, what was asked for, and how its save goes. Losing
 the folder loses nothing that the catalog has: an instance's id holds the workspace's number, by which it is reached.
+The tags of a finished image lie beside it in the store, in a small object of its own outside the folders that the
+cloud client lists (`cumulus_notes.py`): with them the catalog can be read back from the site alone.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ from typing import Any, ClassVar
 
 from imagesmith import settings as deployment
 from imagesmith.clouds.cumulus import Cumulus, StoredObject
+from imagesmith.clouds.cumulus_notes import Notes
 from imagesmith.clouds.nimbus_client import CREATE_LIMIT_S, CloudClient, is_running
 from imagesmith.clouds.nimbus_errors import failed, is_busy, is_gone, trouble_in
 from imagesmith.clouds.nimbus_words import (
@@ -99,6 +102,7 @@ class NimbusCloud(Cloud):
             secret_key=credentials.secret_key,
             https=settings.repository_https,
         )
+        self._notes = Notes(self._store)
         self._home = (home or deployment.home()) / "nimbus" / name
 
     def identity(self) -> str:
@@ -346,13 +350,16 @@ class NimbusCloud(Cloud):
             raise SaveInterrupted(f"{tried}: the cloud client did not get so far that the service saves: {why}")
         return Image(key, state, name=key.rpartition("/")[2], reason=reason)
 
-    def finish_image(self, image_id: str, *, tags: Mapping[str, str], public: bool) -> None:
+    def finish_image(self, image_id: str, *, tags: Mapping[str, str], public: bool, seen: Image | None = None) -> None:
         """A common image can be launched by others only with this permission; tags are kept beside the save."""
         if self._store.head(image_id) is None:
             raise SaveFailed(f"{self.name}: image {image_id} is gone; somebody deleted it; start the build again")
+        known: dict[str, str] = {}
         for folder in self._folders():
             if folder.save_begun() == image_id:
                 folder.add_tags(tags)
+                known = folder.save_tags()
+        self._notes.write(image_id, {**known, **tags})
         if public:
             self._store.make_public(image_id)
 
@@ -373,6 +380,15 @@ class NimbusCloud(Cloud):
                 found.append(self._image_resource(stored))
         return [each for each in found if build_id in (None, each.build_id)]
 
+    def find_images(self) -> list[Resource]:
+        """The images of this user whose tags lie beside them, whichever machine has saved them."""
+        found = []
+        for key, tags in self._notes.all().items():
+            if (stored := self._store.head(key)) is not None:
+                created = stored.modified
+                found.append(Resource(ResourceKind.IMAGE, key, name=stored.name, tags=tags, created=created))
+        return found
+
     def delete(self, resources: Iterable[Resource]) -> list[Resource]:
         """End what can end now; an instance that is being saved by us is ended with its save."""
         left: list[Resource] = []
@@ -383,6 +399,7 @@ class NimbusCloud(Cloud):
                     self._terminate(resource.id)
                 elif resource.kind is ResourceKind.IMAGE:
                     self._store.delete(resource.id)
+                    self._notes.remove(resource.id)
             except ImagesmithError as error:
                 left.append(resource)
                 failures.append(error)

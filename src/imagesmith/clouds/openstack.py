@@ -288,7 +288,7 @@ class OpenStackCloud(Cloud):
         server = self._server(str(server_id)) if server_id else None
         return server is not None and task_state(server).startswith("image_")
 
-    def finish_image(self, image_id: str, *, tags: Mapping[str, str], public: bool) -> None:
+    def finish_image(self, image_id: str, *, tags: Mapping[str, str], public: bool, seen: Image | None = None) -> None:
         """Properties, visibility, and nothing left of the source image's own checksums."""
         document = self._image(image_id)
         if document is None:

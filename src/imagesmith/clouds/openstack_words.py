@@ -12,6 +12,7 @@ from imagesmith.core import (
     TAG_BUILD,
     TAG_CLOUD,
     TAG_DEPLOYMENT,
+    TAG_DIGEST,
     TAG_GENERATOR,
     TAG_SCRIPT,
     TAG_SOURCE,
@@ -97,7 +98,10 @@ TAG_NAME = "imagesmith:name"
 # Havana's Nova hands properties to Glance in HTTP headers, where a colon ends the name and a hyphen becomes a line.
 _PROPERTIES = {
     tag: re.sub("[:-]", "_", tag)
-    for tag in (TAG_BUILD, TAG_CLOUD, TAG_DEPLOYMENT, TAG_GENERATOR, TAG_VERSION, TAG_SCRIPT, TAG_SOURCE, TAG_NAME)
+    for tag in (
+        *(TAG_BUILD, TAG_CLOUD, TAG_DEPLOYMENT, TAG_GENERATOR, TAG_VERSION, TAG_SCRIPT, TAG_SOURCE, TAG_DIGEST),
+        TAG_NAME,
+    )
 }
 _TAGS = {name: tag for tag, name in _PROPERTIES.items()}
 BUILD_PROPERTY = _PROPERTIES[TAG_BUILD]

@@ -35,25 +35,31 @@ def add_choice(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="NAME=VALUE",
-        help="a parameter of the generator; may be given several times",
+        help="a parameter of the generator; may be given several times; a secret one is asked for, or with NAME=- "
+        "read from standard input",
     )
 
 
 def conf_of(args: argparse.Namespace) -> dict[str, Any]:
     """The run's conf: typed values where the generator's file is here, else the text for Airflow to judge.
 
-    Raises DefinitionError for what does not fit, before anything is started.
+    Secret parameters come from standard input where they are given as `-`. Raises DefinitionError for what does not
+    fit, before anything is started.
     """
     given = given_parameters(args.param)
     if not given and not args.cloud:
         return {}  # nothing to judge, and reading generators takes longer than asking Airflow
 
+    from imagesmith.commands.passwords import piped_in, secrets_of
     from imagesmith.plan import CLOUDS_PARAM
 
+    secrets = piped_in(args.name, given)
+    given = {name: value for name, value in given.items() if name not in secrets_of(args.name)}
     plan = local_plan(args.name, given, clouds=args.cloud)
     values: dict[str, Any] = {**given}
     if plan is not None:
         values = {name: plan.parameters[name] for name in given}
+    values |= secrets
     return {**values, CLOUDS_PARAM: list(args.cloud)} if args.cloud else values
 
 

@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from imagesmith.catalog.records import ImageRecord
 
 
+# Enough to tell contents apart by; `show` and the JSON have all 64.
+DIGEST_DIGITS = 12
+
+
 def add_parser(subparsers: Any) -> None:
     """Adds the command to the parser of `imagesmith`."""
     parser = subparsers.add_parser("images", help="show the images that were saved, and what each was made from")
@@ -26,7 +30,7 @@ def add_parser(subparsers: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """0, after the images were printed."""
     from imagesmith.catalog.store import Catalog
-    from imagesmith.screen import columns
+    from imagesmith.tables import columns
 
     found = Catalog().images(generator=args.generator, cloud=args.cloud, include_deleted=args.all)
     if args.json:
@@ -34,7 +38,19 @@ def run(args: argparse.Namespace) -> int:
     elif not found:
         print(_nothing_found(args))
     else:
-        heading = ("IMAGE", "CLOUD", "STATE", "NAME", "GENERATOR", "VERSION", "MADE FROM", "SAVED", "BUILD")
+        heading = (
+            "IMAGE",
+            "CLOUD",
+            "STATE",
+            "NAME",
+            "GENERATOR",
+            "VERSION",
+            "MADE FROM",
+            "SAVED",
+            "BUILD",
+            "VERIFIED",
+            "DIGEST",
+        )
         print("\n".join(columns([heading, *map(_row, found)])))
     return 0
 
@@ -58,4 +74,6 @@ def _row(image: ImageRecord) -> tuple[str, ...]:
         image.source_image_id,
         image.created_at.astimezone().strftime("%Y-%m-%d %H:%M"),
         image.build_id,
+        "yes" if image.verified_at else "no",
+        image.inventory_digest[:DIGEST_DIGITS] or "-",
     )

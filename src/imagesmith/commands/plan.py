@@ -5,20 +5,18 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-import time
 from typing import TYPE_CHECKING, Any
 
 from imagesmith import settings
 from imagesmith.commands.choice import add_choice, given_parameters, local_plan
 from imagesmith.durations import format_duration
-from imagesmith.errors import DefinitionError, ImagesmithError, SetupError, TimeLimitExceeded
+from imagesmith.errors import DefinitionError, SetupError
 
 if TYPE_CHECKING:
     from imagesmith.plan import Plan, PlannedTarget
     from imagesmith.steps.preflight import Answer
 
 DAG_ID, TASK_ID = "imagesmith_plan", "ask"
-LOOK_S = 0.3
 LIMIT_S = 330.0  # the task has five minutes
 INDENT = "    "
 
@@ -63,6 +61,7 @@ def described(plan: Plan) -> list[str]:
     ]
     lines += [f"  file        {file.name} → {file.path}  sha256 {file.sha256}" for file in plan.files]
     lines += [f"  parameter   {name} = {value!r}" for name, value in plan.parameters.items()]
+    lines += [f"  parameter   {name} is secret and asked when a build starts" for name in plan.secrets]
     lines.append(f"  time limit  {format_duration(plan.time_limit_s)}")
     for target in plan.targets.values():
         lines += _target_described(target, build_id=plan.build_id)
@@ -75,7 +74,7 @@ def _target_described(target: PlannedTarget, *, build_id: str) -> list[str]:
     example = " (with the build's own id)" if build_id in target.image_name else ""
     limits = ", ".join(f"{step} {format_duration(limit_s)}" for step, limit_s in target.time_limits_s.items())
     rows = {
-        "source image": str(target.source_image.query()),
+        "source image": str(target.source_image),
         "instance": f"{target.instance_type or 'the default type'}{disk}, SSH as {target.ssh_username}",
         "new image": f"{target.image_name}{example}{', public' if target.public else ''}",
         "tags": ", ".join(f"{key}={value}" for key, value in target.tags.items()),
@@ -88,23 +87,10 @@ def _target_described(target: PlannedTarget, *, build_id: str) -> list[str]:
 
 def _asked(plan: Plan) -> list[Answer]:
     """What each cloud says, through Airflow, where the credentials are; raises SetupError when it is not up."""
-    from imagesmith.airflow_client import AirflowClient
+    from imagesmith.commands.asking import result_of
 
-    airflow = AirflowClient()
     conf = {"generator": plan.generator, "clouds": list(plan.targets), "parameters": plan.parameters}
-    run = airflow.trigger(DAG_ID, conf, note=f"imagesmith plan {plan.generator}")
-    deadline = time.monotonic() + LIMIT_S
-    while not (run := airflow.run(run.dag_id, run.run_id)).ended:
-        if time.monotonic() > deadline:
-            where = airflow.run_address(run.dag_id, run.run_id)
-            raise TimeLimitExceeded(
-                f"{DAG_ID}: no answer in {LIMIT_S:.0f} s; see {where} and `imagesmith airflow status`"
-            )
-        time.sleep(LOOK_S)
-    if run.state != "success":
-        reason = airflow.failures(run.dag_id, run.run_id).get(TASK_ID)
-        raise ImagesmithError(reason or f"{DAG_ID} failed; see {airflow.run_address(run.dag_id, run.run_id)}")
-    result = airflow.result(run.dag_id, run.run_id, TASK_ID)
+    result = result_of(DAG_ID, TASK_ID, conf, limit_s=LIMIT_S, note=f"imagesmith plan {plan.generator}")
     if result["version"] != plan.version:
         message = f"Airflow has version {result['version']} of {plan.generator}, which the clouds were asked about"
         print(f"{message}; give its workers the same include/, or restart it", file=sys.stderr)

@@ -81,7 +81,7 @@ def _show_one(progress: BuildProgress, *, as_json: bool) -> None:
 
 def _show_all(found: list[BuildProgress], *, as_json: bool) -> None:
     from imagesmith import progress as reading
-    from imagesmith.screen import columns
+    from imagesmith.tables import columns
 
     if as_json:
         print(json.dumps([reading.as_json(each, url=_address(each.build)) for each in found], indent=2))

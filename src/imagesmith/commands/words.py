@@ -9,6 +9,7 @@ from imagesmith.names import NAME_CURE, NAME_SHAPE
 
 MOST_BUILDS = 1_000
 _LONGEST_ID = 250  # as Airflow has them
+_LONGEST_IMAGE = 600  # a cloud and a key of an image store
 
 
 def name(word: str) -> str:
@@ -30,3 +31,10 @@ def number_of_builds(word: str) -> int:
     if not re.fullmatch(r"[0-9]{1,4}", word) or not 1 <= int(word) <= MOST_BUILDS:
         raise argparse.ArgumentTypeError(f"{word!r:.80} is no number of builds; write one from 1 to {MOST_BUILDS}")
     return int(word)
+
+
+def image(word: str) -> str:
+    """The word if it can be an image's id, CLOUD/ID or name."""
+    if not word.strip() or not word.isprintable() or len(word) > _LONGEST_IMAGE:
+        raise argparse.ArgumentTypeError(f"{word!r:.80} is no image; copy an id from `imagesmith images`")
+    return word

@@ -1,5 +1,6 @@
 """The base image: made once with mmdebstrap, in about a minute, and kept; and the same as a whole disk, made of it."""
 
+import fcntl
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -18,6 +19,10 @@ _TOOLS = {
     "sfdisk": "fdisk",
 }
 _FILES = {"/usr/lib/grub/i386-pc/boot.img": "grub-pc-bin"}
+_ANNOUNCED = {
+    "base_image": "making the sandbox's base image in {directory} (once, 1 to 3 minutes)",
+    "whole_disk": "making a disk with a boot loader of it in {directory} (once, some seconds)",
+}
 # How this host reaches the archive must hold for its guests too; nothing else of its apt does.
 _SHARED_APT_OPTIONS = (
     "Acquire::http::Proxy",
@@ -30,13 +35,24 @@ _SHARED_APT_OPTIONS = (
 def ensure(directory: Path, *, announce: Callable[[str], None]) -> None:
     """The base image is in the directory, in both layouts; makes what is not. Raises SetupError with the cure."""
     check_tools()
+    if not _missing(directory):
+        return
+    directory.mkdir(parents=True, exist_ok=True)
+    with (directory / "making.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # of two that start at once one makes it and one finds it made
+        for script in _missing(directory):
+            announce(_ANNOUNCED[script].format(directory=directory))
+            _make(script, directory, *(apt_options() if script == "base_image" else ()))
+
+
+def _missing(directory: Path) -> list[str]:
+    """The scripts whose image is not there, or is older than what it is made of."""
     base, whole = (directory / config.BASE_DISKS[layout] for layout in (config.PARTITION, config.WHOLE_DISK))
     if not base.exists():
-        announce(f"making the sandbox's base image in {directory} (once, 1 to 3 minutes)")
-        _make("base_image", directory, *apt_options())
+        return ["base_image", "whole_disk"]
     if not whole.exists() or whole.stat().st_mtime < base.stat().st_mtime:
-        announce(f"making a disk with a boot loader of it, {whole} (once, some seconds)")
-        _make("whole_disk", directory)
+        return ["whole_disk"]
+    return []
 
 
 def check_tools() -> None:

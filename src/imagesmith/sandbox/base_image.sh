@@ -19,8 +19,12 @@ trap 'rm -rf "$building"' EXIT
 packages=systemd-sysv,udev,kmod,e2fsprogs,iproute2,netbase,procps,dbus,openssh-server,sudo,python3,ca-certificates
 packages=$packages,linux-image-cloud-amd64,busybox-static
 
-# Descriptions in the user's language cost an emulated `apt-get update` a third of its time and no script reads them.
-set -- "$@" 'Acquire::Languages "none"'
+# An emulated `apt-get update` is most of what a small build takes, so it gets by with less work for the same result:
+# no descriptions in the user's language (a third of its time, and no script reads them), indexes in the form that is
+# cheaper to unpack (gz takes 3 MB more to fetch than xz), and below one keyring named for the archive, as Debian's
+# container images do, instead of nine files to be unpacked and merged for each of three signatures. Measured: 30 s of
+# processor without the last two, 20 s with them.
+set -- "$@" 'Acquire::Languages "none"' 'Acquire::CompressionTypes::Order:: "gz"'
 for option in "$@"; do
     set -- "$@" "--aptopt=$option"
     shift

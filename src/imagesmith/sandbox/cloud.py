@@ -362,6 +362,9 @@ class Cloud:
         for file in self._places.disks.glob("*.qcow2"):
             if file.name not in needed:
                 file.unlink()
+        for told in self._places.disks.glob("*.json"):  # what simulated machines had on theirs
+            if told.stem not in self.state.snapshots:
+                told.unlink()
 
     def begin(self, work: Coroutine[Any, Any, None]) -> None:
         """Does the work in the background; it ends with the account at the latest."""

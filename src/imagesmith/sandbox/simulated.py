@@ -4,6 +4,7 @@ They are for tests and for load: hundreds at once cost what one virtual machine 
 """
 
 import asyncio
+import hashlib
 import shutil
 import uuid
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ import asyncssh
 from imagesmith.sandbox import config, simulated_shell
 from imagesmith.sandbox.machines import MachineError, Machines, PoweredOff, Timings
 from imagesmith.sandbox.seed import Seed
+from imagesmith.sandbox.simulated_disk import Disk, Identity
 from imagesmith.sandbox.simulated_shell import SimulatedMachine
 from imagesmith.sandbox.state import Instance, Snapshot, Volume
 
@@ -61,6 +63,9 @@ class SimulatedMachines(Machines):
     async def boot(self, instance: Instance, volume: Volume, seed: Seed) -> None:
         """Switched on, with SSH, after `boot_s`."""
         await asyncio.sleep(self._timings.boot_s)
+        kept = self._directory(instance) / "disk.json"
+        if not kept.exists():
+            Disk.read(self._snapshot(volume.snapshot_id)).write(kept)
         await self._listen(instance, seed)
 
     async def off(self, instance: Instance, *, limit_s: float) -> None:
@@ -95,8 +100,9 @@ class SimulatedMachines(Machines):
         shutil.rmtree(self._directory(instance), ignore_errors=True)
 
     async def save_disk(self, instance: Instance, volume: Volume, snapshot: Snapshot) -> None:
-        """Takes `image_s`; there is no disk."""
+        """Takes `image_s`; of the disk there is what was told of it."""
         await asyncio.sleep(self._timings.image_s)
+        Disk.read(self._directory(instance) / "disk.json").saved().write(self._snapshot(snapshot.id))
 
     def console(self, instance: Instance) -> bytes:
         """The host key, as cloud-init prints it."""
@@ -113,7 +119,8 @@ class SimulatedMachines(Machines):
         ).encode()
 
     async def _listen(self, instance: Instance, seed: Seed, *, adopted: bool = False) -> None:
-        files = self._directory(instance) / "files"
+        directory = self._directory(instance)
+        files = directory / "files"
         (files / "tmp").mkdir(parents=True, exist_ok=True)
         machine = SimulatedMachine(
             instance.id,
@@ -121,8 +128,11 @@ class SimulatedMachines(Machines):
             press_power_button=lambda: self._on_power_off(instance.id),
             uploaded=lambda path: (files / path.lstrip("/")).is_file(),
             forget_key=lambda public_key: self._forget_key(instance, public_key),
-            kept=self._directory(instance) / "machine.json",
+            kept=directory / "machine.json",
         )
+        machine.disk = Disk.read(directory / "disk.json")
+        machine.keep_disk = lambda: machine.disk.write(directory / "disk.json")
+        machine.identity = lambda: self._identity(instance, seed)
         running = _Running(machine)
         running.server = await self._serve(instance, running, seed)
         self._running[instance.id] = running
@@ -159,6 +169,16 @@ class SimulatedMachines(Machines):
             )
         except (OSError, ValueError) as error:  # the address is taken, or a key in the user data is none
             raise MachineError(f"{instance.address}:{self.ssh_port} can't answer SSH: {error}") from error
+
+    def _identity(self, instance: Instance, seed: Seed) -> Identity:
+        directory = self._directory(instance)
+        host_key = (directory / "ssh_host_key.pub").read_text().strip()
+        home = "/root" if seed.user == "root" else f"/home/{seed.user}"
+        keys = {f"{home}/.ssh/authorized_keys": (directory / "authorized_keys").read_text()}
+        return Identity(hashlib.sha256(instance.id.encode()).hexdigest()[:32], host_key, keys)
+
+    def _snapshot(self, snapshot_id: str) -> Path:
+        return self._places.disks / f"{snapshot_id}.json"
 
     def _forget_key(self, instance: Instance, public_key: str) -> None:
         """Connections that there are stay."""

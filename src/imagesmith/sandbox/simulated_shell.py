@@ -6,7 +6,13 @@ answers these are). To add a verb, add it to VERBS. No script is run, but a scri
 
     # sandbox: take 5        seconds, instead of the sandbox's script_s
     # sandbox: print hello   a line of output, at once
+    # sandbox: reveal token  the value of a variable, likewise
     # sandbox: exit 3
+    # sandbox: install htop 3.2.2-2        a package that an inventory lists from now on
+    # sandbox: write /root/notes of $NAME  a file, with the script's own variables put in
+    # sandbox: drift htop 3.2.3-1          a package as only machines booted from the saved image list it
+
+With `on CLOUD` in front of the word it is for builds on that cloud only: # sandbox: on ec2 install htop 3.2.2-2
 """
 
 import asyncio
@@ -14,14 +20,17 @@ import base64
 import json
 import re
 import shlex
+import string
 import time
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from imagesmith.sandbox import simulated_disk
 from imagesmith.sandbox.machines import Timings
+from imagesmith.sandbox.simulated_disk import Disk, Identity
 
 
 @dataclass
@@ -38,6 +47,9 @@ class SimulatedMachine:
     forget_key: Callable[[str], None] = lambda public_key: None
     memory: dict[str, Any] = field(default_factory=dict)
     boot_id: str = field(default_factory=lambda: str(uuid.uuid4()))
+    disk: Disk = field(default_factory=Disk)
+    keep_disk: Callable[[], None] = lambda: None
+    identity: Callable[[], Identity] = lambda: Identity("", "", {})
     kept: Path | None = None
     runs: dict[str, "_Run"] = field(default_factory=dict)
 
@@ -69,7 +81,7 @@ _ASSIGNMENT = re.compile(r"^\w+=")
 _RUNNERS = {"sudo", "sh", "bash", "/bin/sh", "/bin/bash", "env", "-E", "-S", "-x", "-e", "exec"}
 _DATA = re.compile(rb"<<'END_OF_DATA'\n(.*?)END_OF_DATA\n", re.DOTALL)
 _FORGOTTEN = re.compile(rb"^IMAGESMITH_PUBLIC_KEY=(.+)$", re.MULTILINE)
-_DIRECTIVE = re.compile(rb"^# sandbox: (take|print|exit) (.*)$", re.MULTILINE)
+_DIRECTIVE = re.compile(r"^# sandbox: (?:on (\S+) )?(take|print|reveal|exit|install|write|drift) (.*)$", re.MULTILINE)
 
 
 def needs_input(command: str) -> bool:
@@ -130,7 +142,7 @@ async def _place(machine: SimulatedMachine, arguments: list[str], data: bytes) -
 
 
 async def _run(machine: SimulatedMachine, arguments: list[str], data: bytes) -> Answer:
-    build, name, _user, _size, offset = arguments
+    build, name, _user, _size, offset, *_ = arguments
     key = f"run {build} {name}"
     run = machine.runs.get(key)
     if run is None and int(offset):
@@ -138,7 +150,9 @@ async def _run(machine: SimulatedMachine, arguments: list[str], data: bytes) -> 
     if run is None:
         environment, script = (base64.b64decode(part) for part in data.split(b"\n", 1))
         last_act = b"IMAGESMITH_POWER_OFF=yes" in environment
-        run = _pretended(script, duration_s=0.0 if last_act else machine.timings.script_s)
+        words = list(_directives(script.decode(errors="replace"), _variables(environment)))
+        run = _pretended(words, duration_s=0.0 if last_act else machine.timings.script_s)
+        _change(machine, words)
         run.forgets = "" if last_act or run.status else _key_to_forget(environment)
         machine.runs[key] = run
         machine.keep()
@@ -160,16 +174,41 @@ def _forget_in_time(machine: SimulatedMachine, run: _Run) -> None:
         asyncio.get_running_loop().call_later(run.left_s, machine.forget_key, run.forgets)
 
 
-def _pretended(script: bytes, *, duration_s: float) -> _Run:
+def _variables(environment: bytes) -> dict[str, str]:
+    words = shlex.split(environment.decode(errors="replace"))
+    return dict(word.split("=", 1) for word in words if "=" in word)
+
+
+def _directives(script: str, variables: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """What a script says to pretend on the cloud at hand: word and value."""
+    for cloud, word, value in _DIRECTIVE.findall(script):
+        if cloud in ("", variables.get("IMAGESMITH_CLOUD")):
+            if word == "reveal":
+                yield "print", variables.get(value, "")
+            else:
+                yield word, string.Template(value).safe_substitute(variables) if word == "write" else value
+
+
+def _pretended(words: list[tuple[str, str]], *, duration_s: float) -> _Run:
     output, status = "", 0
-    for word, value in _DIRECTIVE.findall(script):
-        if word == b"take":
+    for word, value in words:
+        if word == "take":
             duration_s = float(value)
-        elif word == b"exit":
+        elif word == "exit":
             status = int(value)
-        else:
-            output += value.decode(errors="replace") + "\n"
+        elif word == "print":
+            output += value + "\n"
     return _Run(time.time() + duration_s, output, status)
+
+
+def _change(machine: SimulatedMachine, words: list[tuple[str, str]]) -> None:
+    """The disk as the script leaves it."""
+    places = {"install": machine.disk.packages, "drift": machine.disk.drift, "write": machine.disk.files}
+    for word, value in words:
+        if word in places:
+            name, _, content = value.partition(" ")
+            places[word][name] = content.strip()
+    machine.keep_disk()
 
 
 async def _status(machine: SimulatedMachine, arguments: list[str], data: bytes) -> Answer:
@@ -181,6 +220,15 @@ async def _status(machine: SimulatedMachine, arguments: list[str], data: bytes) 
     return f"boot={machine.boot_id}\nsize={len(run.output.encode())}\n{state}\n".encode(), 0
 
 
+async def _inspect(machine: SimulatedMachine, arguments: list[str], data: bytes) -> Answer:
+    """Two scripts of ours look; each is known by the head of what it prints."""
+    script = data.decode(errors="replace")
+    if "== imagesmith inventory 1" in script:
+        return simulated_disk.inventory(machine.disk, machine.identity()), 0
+    secrets = simulated_disk.secrets_in(script)
+    return simulated_disk.remains(machine.disk, machine.identity(), secrets=secrets), 0
+
+
 async def _sync(machine: SimulatedMachine, arguments: list[str], data: bytes) -> Answer:
     return b"", 0
 
@@ -190,6 +238,7 @@ VERBS: dict[str, Verb] = {
     "place": _place,
     "run": _run,
     "status": _status,
+    "inspect": _inspect,
     "sync": _sync,
 }
 

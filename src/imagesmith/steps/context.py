@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import Any
 
 from imagesmith import keys
@@ -14,6 +15,7 @@ from imagesmith.core import (
     TAG_BUILD,
     TAG_CLOUD,
     TAG_DEPLOYMENT,
+    TAG_DIGEST,
     TAG_GENERATOR,
     TAG_SCRIPT,
     TAG_SOURCE,
@@ -24,9 +26,12 @@ from imagesmith.core import (
     ResourceKind,
 )
 from imagesmith.errors import BuildStateError
+from imagesmith.masking import Mask
 from imagesmith.plan import Plan, PlannedTarget
+from imagesmith.shared_looks import SharedLooks
 from imagesmith.ssh import Login
-from imagesmith.waiting import SharedLooks, Waits, in_thread
+from imagesmith.steps.roles import CUSTOMIZED, Role
+from imagesmith.waiting import Waits, in_thread
 
 DEFAULT_SSH_PORT = 22
 # How often something new is looked at that the cloud does not know yet.
@@ -45,11 +50,28 @@ class TargetContext:
     waits: Waits
     secret: bytes
     emit: Callable[[str], None]
+    # The values of the secret parameters, in the clear: for the scripts, and never for what is stored or shown.
+    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    def __post_init__(self) -> None:
+        """What is emitted holds no secret, whoever emits it."""
+        if self.secrets:
+            emit = self.emit
+            self.emit = lambda line: emit(self.mask.text(line))
 
     @property
     def name(self) -> str:
         """The cloud's name."""
         return self.target.cloud
+
+    @cached_property
+    def mask(self) -> Mask:
+        """What hides the values of the secret parameters in a script's output."""
+        return Mask(self.secrets.values())
+
+    def environment(self) -> dict[str, str]:
+        """The variables of the generator's scripts here, the secret ones among them."""
+        return {**self.secrets, **self.plan.environment(self.name)}
 
     async def row(self) -> TargetRecord:
         """The target's record as it is now."""
@@ -63,7 +85,7 @@ class TargetContext:
         """A look at the instance, made again while the cloud is busy, or may not know yet what it has just made."""
         what = f"{self.name}: look at instance {instance_id}"
         while True:
-            seen = await self.waits.again(what, lambda: self.looks.instance(instance_id))
+            seen = await self.waits.again(what, lambda: self.looks.instance(instance_id, self.waits))
             if seen.known or not await self._is_new(ResourceKind.INSTANCE, instance_id):
                 return seen
             await self.waits.pause(UNKNOWN_LOOK_S, what)
@@ -72,7 +94,7 @@ class TargetContext:
         """A look at the image, as `see_instance` looks."""
         what = f"{self.name}: look at image {image_id}"
         while True:
-            seen = await self.waits.again(what, lambda: self.looks.image(image_id))
+            seen = await self.waits.again(what, lambda: self.looks.image(image_id, self.waits))
             if seen.known or not await self._is_new(ResourceKind.IMAGE, image_id):
                 return seen
             await self.waits.pause(UNKNOWN_LOOK_S, what)
@@ -95,22 +117,22 @@ class TargetContext:
         return any((datetime.now(UTC) - at).total_seconds() < self.cloud.traits.settle_s for at in made)
 
     def key(self, purpose: str, attempt: int) -> keys.KeyPair:
-        """The key pair `login` or `host` of one attempt at this target."""
+        """The key pair `login`, `host` or, with the prefix of a role, another's of one attempt at this target."""
         return keys.derive(self.secret, build_id=self.plan.build_id, cloud=self.name, attempt=attempt, purpose=purpose)
 
-    def login(self, row: TargetRecord) -> Login:
-        """How to reach the target's instance; raises BuildStateError when it has none."""
-        if not row.instance_id or not row.address:
+    def login(self, row: TargetRecord, role: Role = CUSTOMIZED) -> Login:
+        """How to reach the target's instance of that role; raises BuildStateError when it has none."""
+        if not role.instance_id(row) or not role.address(row):
             raise BuildStateError(
-                f"{self.name}: this build has no instance to log in to; clear its launch_vm task as well"
+                f"{self.name}: this build has no instance to log in to; clear its {role.step} task as well"
             )
-        injected = self.key("host", row.attempt).public if self.cloud.traits.host_key_injection else None
+        injected = self.cloud.traits.host_key_injection
         return Login(
-            address=row.address,
+            address=role.address(row),
             port=int(self.target.settings.get("ssh_port") or DEFAULT_SSH_PORT),
             username=self.target.ssh_username,
-            key=self.key("login", row.attempt),
-            host_key=injected or row.host_key or None,
+            key=self.key(f"{role.prefix}login", row.attempt),
+            host_key=self.key(f"{role.prefix}host", row.attempt).public if injected else role.host_key(row) or None,
         )
 
     def tags(self, row: TargetRecord) -> dict[str, str]:
@@ -124,4 +146,5 @@ class TargetContext:
             TAG_SCRIPT: self.plan.script_sha256,
             TAG_SOURCE: row.source_image_id or "",
             TAG_DEPLOYMENT: keys.deployment_id(self.secret),
+            **({TAG_DIGEST: row.inventory_digest} if row.inventory_digest else {}),
         }

@@ -20,10 +20,11 @@ from imagesmith.core import TAG_CLOUD, TAG_DEPLOYMENT, Cloud, Resource
 from imagesmith.errors import CloudError, ConnectionMissing, ImagesmithError
 from imagesmith.keys import deployment_id
 from imagesmith.plan import Plan, PlannedCloud, PlannedTarget, moment_of
+from imagesmith.shared_looks import SharedLooks
 from imagesmith.steps.leftovers import LASTING, Leftover, builds_over, recorded_leftovers
 from imagesmith.steps.publish import publish
 from imagesmith.steps.runner import Credential, Deployment, Step, run_step
-from imagesmith.waiting import Limit, SharedLooks, Waits, in_thread
+from imagesmith.waiting import Limit, Waits, in_thread
 
 STRAYS_AGE_H = 24.0
 STRAYS_LIMIT = timedelta(minutes=10)
@@ -32,10 +33,14 @@ DELETE_LOOKS_S = (1, 2, 5)
 
 @dataclass(frozen=True)
 class Tagged:
-    """What bears our tags on one cloud: targets of builds that are over, and things of builds nobody knows."""
+    """What bears our tags on one cloud: targets of builds that are over, and things of builds nobody knows.
+
+    `shared` are things of no single build.
+    """
 
     leftovers: frozenset[Leftover]
     unknown: tuple[Resource, ...]
+    shared: tuple[Resource, ...] = ()
 
 
 class Sweep:
@@ -79,7 +84,7 @@ class Sweep:
             if not build.state.ended:
                 self._say(f"build {build.build_id} of {build.generator} was abandoned")
                 if not self._dry_run:
-                    await in_thread(publish, build.build_id, catalog=self._catalog)
+                    await in_thread(publish, build.build_id, catalog=self._catalog, secret=self._deployment.secret)
         if self._failed:
             raise CloudError("the janitor could not do all and tries again next time:\n" + "\n".join(self._failed))
         return self._done
@@ -100,6 +105,8 @@ class Sweep:
             names = {*self._defined, cloud.cloud}
             tagged = await in_thread(tagged_leftovers, over, driver, known=known, names=names)
             await self._end_strays(driver, [each for each in tagged.unknown if self._is_stray(driver, each, now)])
+            for each in tagged.shared:
+                await self._end_shared(driver, each)
         except ConnectionMissing as error:
             if built_on:
                 self._failed.append(f"{cloud.cloud}: {error}")
@@ -138,6 +145,19 @@ class Sweep:
         waits = Waits(Limit(datetime.now(UTC) + STRAYS_LIMIT, "the janitor's limit for a cloud"), patience_s=None)
         what = f"{cloud.name}: delete " + ", ".join(f"{each.kind} {each.id}" for each in strays)
         await waits.until(look, what, every_s=DELETE_LOOKS_S)
+
+    async def _end_shared(self, cloud: Cloud, resource: Resource) -> None:
+        """Delete what builds used together, if it is ours, no build has a row for it and nothing hangs on it."""
+        if resource.tags.get(TAG_DEPLOYMENT) != deployment_id(self._deployment.secret):
+            return
+        rows = await in_thread(self._catalog.resources, cloud=cloud.name)
+        if any(resource.id == row.resource_id or resource.name == row.name for row in rows):
+            return
+        about = f"{cloud.name}: {resource.kind} {resource.id} is used by no build any more"
+        if self._dry_run:
+            self._say(f"{about}; to be deleted")
+        elif not await in_thread(cloud.delete, [resource]):
+            self._say(f"{about}; deleted")
 
     async def _open_account(self, target: PlannedTarget, credential: Credential) -> tuple[Cloud, SharedLooks]:
         cloud = self._open_cloud(target, credential)
@@ -192,10 +212,13 @@ def tagged_leftovers(over: dict[str, BuildRecord], cloud: Cloud, *, known: set[s
         for resource in _passing(cloud.find_resources())
         if (named := resource.tags.get(TAG_CLOUD, cloud.name)) == cloud.name or named not in names
     ]
-    leftovers = {Leftover(each.build_id, each.tags.get(TAG_CLOUD, cloud.name)) for each in resources}
+    shared = tuple(resource for resource in resources if not resource.build_id)
+    of_builds = [resource for resource in resources if resource.build_id]
+    leftovers = {Leftover(each.build_id, each.tags.get(TAG_CLOUD, cloud.name)) for each in of_builds}
     return Tagged(
         frozenset(each for each in leftovers if each.build_id in over and each.cloud == cloud.name),
-        tuple(resource for resource in resources if resource.build_id not in known),
+        tuple(resource for resource in of_builds if resource.build_id not in known),
+        shared,
     )
 
 

@@ -1,6 +1,11 @@
-"""SnapshotImage: the customized instance saved as a new image, tagged, and available."""
+"""SnapshotImage: the customized instance saved as a new image, tagged, and available.
+
+An image that is to be verified is nobody else's to launch, and not successful, before VerifyImage has seen it.
+"""
 
 from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
 
 from imagesmith.catalog.records import TargetRecord
 from imagesmith.core import Image, ImageState, InstanceState, ResourceKind, SaveRequest, TargetState
@@ -11,6 +16,7 @@ from imagesmith.waiting import in_thread
 IMAGE_FIRST_LOOK_S = 0.8
 IMAGE_LOOKS_S = (2, 3, 5)
 SAVE_AGAIN_S = 2.0
+STOPPED_GOOD_FOR = timedelta(seconds=30)
 STOP_LOOKS_S = (0.5, 1, 2)
 
 
@@ -23,16 +29,19 @@ async def snapshot_image(context: TargetContext) -> dict[str, str]:
     _refuse_uncustomized(context, row)
     if context.cloud.traits.powers_off:
         await _stopped(context, row.instance_id or "")
-    image_id = await _saved(context, row)
+    image = await _saved(context, row)
+    image_id = image.id
     await context.waits.call(
         f"{context.name}: finish image {image_id}",
         context.cloud.finish_image,
         image_id,
-        tags=_image_tags(context, row),
-        public=context.target.public,
+        tags=image_tags(context, row),
+        public=context.target.public and not context.target.verify,
+        seen=image,
     )
     await in_thread(context.catalog.image_available, context.name, image_id)
-    await in_thread(context.catalog.advance_target, build_id, context.name, TargetState.SUCCESSFUL)
+    if not context.target.verify:
+        await in_thread(context.catalog.advance_target, build_id, context.name, TargetState.SUCCESSFUL)
     context.emit(f"{context.name}: image {image_id} ({row.image_name}) is available")
     return {"image_id": image_id, "image_name": row.image_name, "source_image_id": row.source_image_id or ""}
 
@@ -47,6 +56,13 @@ def _refuse_uncustomized(context: TargetContext, row: TargetRecord) -> None:
 
 
 async def _stopped(context: TargetContext, instance_id: str) -> None:
+    what = f"{context.name}: wait until {instance_id} is stopped"
+    recently = datetime.now(UTC) - STOPPED_GOOD_FOR
+    # The step before has mostly just seen it.
+    seen = await context.waits.again(what, lambda: context.looks.instance(instance_id, context.waits, since=recently))
+    if seen.state is InstanceState.STOPPED:
+        return
+
     async def look() -> bool | None:
         instance = await context.see_instance(instance_id)
         if instance.state is InstanceState.STOPPED:
@@ -63,23 +79,33 @@ async def _stopped(context: TargetContext, instance_id: str) -> None:
             )
         return None
 
-    await context.waits.until(look, f"{context.name}: wait until {instance_id} is stopped", every_s=STOP_LOOKS_S)
+    await context.waits.until(look, what, every_s=STOP_LOOKS_S)
 
 
-def _image_tags(context: TargetContext, row: TargetRecord) -> dict[str, str]:
+def image_tags(context: TargetContext, row: TargetRecord) -> dict[str, str]:
+    """What the image is to bear, by which it is known even without the catalog."""
     return {"Name": row.image_name, **context.tags(row)}
 
 
-async def _saved(context: TargetContext, row: TargetRecord) -> str:
-    """The id of the image, which is available; a save that was cut off is asked for again."""
+async def _saved(context: TargetContext, row: TargetRecord) -> Image:
+    """The image, which is available; a save that was cut off is asked for again."""
+    image_id = await _begun(context, row)
     while True:
-        image_id = await _save(context, row)
+        image_id = image_id or await _save(context, row)
         try:
-            await _available(context, image_id)
-            return image_id
+            return await _available(context, image_id)
         except SaveInterrupted as error:
+            image_id = ""
             context.emit(f"{error}; it is asked for again")
             await context.waits.pause(SAVE_AGAIN_S, f"{context.name}: save {row.instance_id} again", cause=error)
+
+
+async def _begun(context: TargetContext, row: TargetRecord) -> str:
+    """The id of the image whose save this step has begun before it was entered again, or ""."""
+    images = await in_thread(context.catalog.images, build_id=context.plan.build_id)
+    rows = await in_thread(context.catalog.resources, build_id=context.plan.build_id, cloud=context.name)
+    there = {each.resource_id for each in rows if each.kind is ResourceKind.IMAGE and each.name == row.image_name}
+    return next((each.image_id for each in images if each.cloud == context.name and each.image_id in there), "")
 
 
 async def _save(context: TargetContext, row: TargetRecord) -> str:
@@ -89,7 +115,7 @@ async def _save(context: TargetContext, row: TargetRecord) -> str:
         build_id=context.plan.build_id,
         instance_id=row.instance_id or "",
         description=f"{context.plan.generator} {context.plan.version} from {row.source_image_id}",
-        tags=_image_tags(context, row),
+        tags=image_tags(context, row),
         public=context.target.public,
         retried=any(each.kind is ResourceKind.IMAGE and each.name == row.image_name for each in rows),
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -32,9 +32,15 @@ async def terminate(context: TargetContext) -> dict[str, str]:
 async def _end_all(context: TargetContext) -> TargetRecord:
     row = await end_target(context)
     rows = await in_thread(context.catalog.resources, build_id=context.plan.build_id, cloud=context.name)
-    found = await _find(context)
-    unclear = await _identify(context, [intent for intent in rows if not intent.resource_id], found)
-    await _delete(context, _doomed(row, _union(found, rows)))
+    intents = [each for each in rows if not each.resource_id]
+    if context.cloud.traits.marks_each and not intents:
+        # What the catalog knows is all there should be, and what is not can still be found when that has gone.
+        await delete(context, _doomed(row, united([], rows)))
+        await delete(context, _doomed(row, await _left(context)))
+        return row
+    found = await _find(context, intents)
+    unclear = await _identify(context, intents, found)
+    await delete(context, _doomed(row, united(found, rows)))
     if unclear:
         await _settle(context, row, unclear)
     return row
@@ -70,14 +76,33 @@ async def end_target(context: TargetContext) -> TargetRecord:
     )
 
 
-async def _find(context: TargetContext) -> list[Resource]:
-    """The target's resources by tag; two clouds of one account are told apart by the tag of the cloud."""
+async def _find(context: TargetContext, intents: Sequence[ResourceRecord]) -> list[Resource]:
+    """The target's resources by tag, and by name what `intents` may have made that bears no build's tag.
+
+    Two clouds of one account are told apart by the tag of the cloud.
+    """
     what = f"{context.name}: find what build {context.plan.build_id} made"
+    if not intents:
+        return await context.waits.again(what, lambda: context.looks.left(context.plan.build_id, context.waits))
+    # Who looks for what a lost call has made needs the names, which only a look of its own tells.
     found = await context.waits.call(what, context.cloud.find_resources, context.plan.build_id)
-    return [resource for resource in found if resource.tags.get(TAG_CLOUD, context.name) == context.name]
+    names = [intent.name for intent in intents if intent.kind is ResourceKind.SECURITY_GROUP]
+    shared = await context.waits.call(what, context.cloud.find_shared, names) if names else []
+    return [each for each in (*found, *shared) if each.tags.get(TAG_CLOUD, context.name) == context.name]
 
 
-def _union(found: list[Resource], rows: Iterable[ResourceRecord]) -> list[Resource]:
+async def _left(context: TargetContext) -> list[Resource]:
+    """What bears the target's tag although all that the catalog knew has been deleted."""
+    what = f"{context.name}: see that build {context.plan.build_id} has left nothing"
+    found = await context.waits.again(what, lambda: context.looks.left(context.plan.build_id, context.waits))
+    rows = await in_thread(
+        context.catalog.resources, build_id=context.plan.build_id, cloud=context.name, include_gone=True
+    )
+    gone = {(each.kind, each.resource_id) for each in rows if each.gone_at}
+    return [each for each in found if (each.kind, each.id) not in gone]
+
+
+def united(found: list[Resource], rows: Iterable[ResourceRecord]) -> list[Resource]:
     """Each thing once, with the time it was made where the catalog alone knows it."""
     things = {(resource.kind, resource.id): resource for resource in found}
     for row in rows:
@@ -110,22 +135,42 @@ async def _identify(
     return unclear
 
 
-async def _delete(context: TargetContext, doomed: list[Resource]) -> None:
+async def delete(context: TargetContext, doomed: list[Resource]) -> None:
     """Delete until the cloud says that each thing is gone, and write that down."""
     left = doomed
 
     async def look() -> bool | None:
         nonlocal left
+        left = await _let_go(context, left)
         if not left:
             return True
         await crash_points.areach(crash_points.BEFORE_CALL)
-        remaining = await in_thread(context.cloud.delete, left)
+        remaining = await _ask_for_the_end(context, left)
         await _record_gone(context, [resource for resource in left if resource not in remaining])
         left = remaining
         return True if not left else None
 
     what = f"{context.name}: delete " + ", ".join(f"{resource.kind} {resource.id}" for resource in doomed)
     await context.waits.until(look, what, every_s=DELETE_LOOKS_S)
+
+
+async def _let_go(context: TargetContext, left: list[Resource]) -> list[Resource]:
+    """What is ours to delete: not what other targets use as well. Once no instance of ours uses it they get it."""
+    if any(each.kind is ResourceKind.INSTANCE for each in left):
+        return left
+    target = (context.plan.build_id, context.name)
+    groups = [each for each in left if each.kind is ResourceKind.SECURITY_GROUP]
+    others = [each for each in groups if await in_thread(context.catalog.let_go, *target, each.kind, each.id)]
+    return [each for each in left if each not in others]
+
+
+async def _ask_for_the_end(context: TargetContext, left: list[Resource]) -> list[Resource]:
+    """What is not yet gone; where one call ends many instances, those of all builds are asked for together."""
+    instances = [each for each in left if each.kind is ResourceKind.INSTANCE]
+    if not instances or not context.cloud.traits.ends_many:
+        return await in_thread(context.cloud.delete, left)
+    remaining = await context.looks.end(instances, context.waits)
+    return [*remaining, *(each for each in left if each.kind is not ResourceKind.INSTANCE)]
 
 
 async def _record_gone(context: TargetContext, gone: list[Resource]) -> None:
@@ -143,8 +188,8 @@ async def _settle(context: TargetContext, row: TargetRecord, unclear: list[Resou
             f"{context.name}: {len(unclear)} call(s) were cut off; looking again in {context.cloud.traits.settle_s:g} s"
         )
         await context.waits.pause(context.cloud.traits.settle_s, f"{context.name}: wait for the cloud's listings")
-    found = await _find(context)
-    await _delete(context, _doomed(row, found))
+    found = await _find(context, unclear)
+    await delete(context, _doomed(row, found))
     if any(each.kind is ResourceKind.FLOATING_IP for each in await _identify(context, unclear, found)):
         context.emit(
             f"{context.name}: WARNING: the answer to a call for a floating IP was lost and none was found; "
@@ -163,4 +208,5 @@ async def _take_back_credential(context: TargetContext) -> None:
 
 
 def _but_the_image(row: TargetRecord) -> str:
-    return f" but image {row.image_name}" if row.state is TargetState.SUCCESSFUL else ""
+    made = row.state is TargetState.SUCCESSFUL and not row.kept_image_id
+    return f" but image {row.image_name}" if made else ""

@@ -24,6 +24,7 @@ printf '127.0.0.1 localhost\n::1 localhost ip6-localhost\n' >/etc/hosts
 printf 'nameserver 10.0.2.3\n' >/etc/resolv.conf
 
 printf 'LANG=C.UTF-8\n' >/etc/default/locale
+sed -i 's|^deb |deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] |' /etc/apt/sources.list
 
 # Emulated processors make every unit at boot cost; these give a machine of minutes nothing.
 systemctl --quiet mask \
@@ -34,7 +35,8 @@ systemctl --quiet mask \
     systemd-binfmt.service systemd-modules-load.service modprobe@configfs.service modprobe@dm_mod.service \
     modprobe@drm.service modprobe@efi_pstore.service modprobe@fuse.service modprobe@loop.service \
     systemd-pstore.service systemd-random-seed.service systemd-update-utmp.service \
-    systemd-update-utmp-runlevel.service systemd-logind.service systemd-user-sessions.service
+    systemd-update-utmp-runlevel.service systemd-logind.service systemd-user-sessions.service \
+    systemd-remount-fs.service systemd-journal-flush.service
 # Nobody lifts this ban on logins once systemd-user-sessions is masked.
 ln -s /dev/null /etc/tmpfiles.d/systemd-nologin.conf
 # D-Bus starts when somebody asks; its socket is enough until then.

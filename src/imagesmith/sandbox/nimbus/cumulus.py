@@ -1,6 +1,7 @@
 """The image store's door: S3's REST in path style with version 2 signatures, as far as Cumulus is used for images.
 
 `HEAD /Repo/KEY`, `GET /Repo?prefix=`, `GET` and `PUT /Repo/KEY?acl`, `DELETE /Repo/KEY`. Images arrive by being saved.
+Outside `VMS/` a user can put and get small texts of its own.
 """
 
 import hmac
@@ -14,9 +15,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from imagesmith.sandbox.nimbus import faults, sigv2, store
+from imagesmith.sandbox.nimbus import faults, notes, sigv2, store
+from imagesmith.sandbox.nimbus.problem import Problem
 from imagesmith.sandbox.nimbus.sites import BASE_KEY, BUCKET, COMMON, User
-from imagesmith.sandbox.nimbus.things import StoredImage
+from imagesmith.sandbox.nimbus.things import StoredImage, StoredNote
 
 if TYPE_CHECKING:
     from imagesmith.sandbox.nimbus.site import Site
@@ -27,15 +29,6 @@ _EVERYBODY = "http://acs.amazonaws.com/groups/global/AllUsers"
 _ACLS = {"private": False, "public-read": True}
 
 
-class Problem(Exception):
-    """The answer is an error with S3's code."""
-
-    def __init__(self, status: int, code: str, message: str = "") -> None:
-        super().__init__(message or code)
-        self.status = status
-        self.code = code
-
-
 def application(site: "Site") -> Starlette:
     """The store under `/Repo`."""
 
@@ -44,7 +37,7 @@ def application(site: "Site") -> Starlette:
         acl = sigv2.SIGNED_QUERY in request.query_params
         site.calls[f"repository {request.method}{' acl' if acl else ''}"] += 1
         try:
-            return _answer(site, request, key, acl=acl)
+            return _answer(site, request, key, acl=acl, body=await request.body())
         except Problem as problem:
             return _error(problem, key)
 
@@ -54,7 +47,7 @@ def application(site: "Site") -> Starlette:
     return Starlette(routes=routes, exception_handlers={404: lambda *_: _error(Problem(404, "NoSuchBucket"), "")})
 
 
-def _answer(site: "Site", request: Request, key: str, *, acl: bool) -> Response:
+def _answer(site: "Site", request: Request, key: str, *, acl: bool, body: bytes) -> Response:
     if faults.take(site.faults, "store", "busy"):
         raise Problem(503, "SlowDown", "Please reduce your request rate.")
     user = _signer(site, request, acl=acl)
@@ -62,6 +55,12 @@ def _answer(site: "Site", request: Request, key: str, *, acl: bool) -> Response:
         if request.method not in ("GET", "HEAD"):
             raise Problem(405, "MethodNotAllowed")
         return _listing(site, user, request.query_params.get("prefix", ""))
+    if not key.startswith(f"{BASE_KEY}/"):
+        return notes.answer(site, request.method, key, user=user, body=body)
+    return _image_answer(site, request, key, user=user, acl=acl)
+
+
+def _image_answer(site: "Site", request: Request, key: str, *, user: User, acl: bool) -> Response:
     stored = site.state.stored_images.get(key)
     if stored is None:
         raise Problem(404, "NoSuchKey", "The specified key does not exist.")
@@ -114,14 +113,15 @@ def _listing(site: "Site", user: User, prefix: str) -> Response:
     visible = tuple(f"{BASE_KEY}/{folder}/" for folder in (user.canonical_id, COMMON))
     stored = site.state.stored_images
     found = [stored[key] for key in sorted(stored) if key.startswith(prefix) and key.startswith(visible)]
-    contents = "".join(_entry(each) for each in found)
+    own = [each for each in notes.of(site, user) if each.id.startswith(prefix)]
+    contents = "".join([*map(_entry, found), *map(_entry, own)])
     head = f"<Name>{BUCKET}</Name><Prefix>{escape(prefix)}</Prefix><Marker/><MaxKeys>1000</MaxKeys>"
     return _xml(
         f"<ListBucketResult {_S3}>{head}<IsTruncated>false</IsTruncated>{contents}</ListBucketResult>",
     )
 
 
-def _entry(stored: StoredImage) -> str:
+def _entry(stored: StoredImage | StoredNote) -> str:
     moment = datetime.fromtimestamp(stored.modified, UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z")
     owner = f"<Owner><ID>{stored.owner_id}</ID><DisplayName>{stored.owner_id}</DisplayName></Owner>"
     facts = f'<ETag>"{stored.etag}"</ETag><Size>{stored.size}</Size>{owner}<StorageClass>STANDARD</StorageClass>'

@@ -1,5 +1,6 @@
 """What a site's clients have made, beside the machines and disks that every account has."""
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,6 +54,25 @@ class StoredImage(Thing):
     public: bool = False
 
 
+@dataclass(kw_only=True)
+class StoredNote(Thing):
+    """A small object of the image store that is no image, with its key as id; `content` is text."""
+
+    owner_id: str
+    content: str
+    modified: float
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        return len(self.content.encode())
+
+    @property
+    def etag(self) -> str:
+        """The md5 of the content."""
+        return hashlib.md5(self.content.encode(), usedforsecurity=False).hexdigest()
+
+
 class NimbusState(State):
     """Everything of one site."""
 
@@ -61,6 +81,7 @@ class NimbusState(State):
         self.workspaces = self.table(Workspace)
         self.numbers = self.table(Numbers)
         self.stored_images = self.table(StoredImage)
+        self.stored_notes = self.table(StoredNote)
 
     def next_number(self) -> str:
         """The id for a new workspace."""

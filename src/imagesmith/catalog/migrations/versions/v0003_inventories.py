@@ -11,7 +11,18 @@ depends_on = None
 TIME = sa.DateTime(timezone=True)
 BUILD_COLUMNS = ("verdict", "comparison", "provenance", "sealed_secrets")
 BUILD_DOCUMENTS = ("comparison", "sealed_secrets")
-TARGET_TEXTS = ("inventory_digest", "verify_instance_id", "verify_address", "verify_host_key")
+# By content, by what they were made from, and by what people call them.
+IMAGE_INDEXES = {
+    "ix_images_inventory_digest": ["inventory_digest"],
+    "ix_images_cloud_source_image_id": ["cloud", "source_image_id"],
+    "ix_images_image_id": ["image_id"],
+    "ix_images_name": ["name"],
+}
+TARGET_TEXTS = (
+    *("inventory_digest", "identity", "verify_instance_id", "verify_address", "verify_host_key"),
+    *("verify_inspected_id", "test_output_tail"),
+)
+TARGET_NUMBERS = {"test_index": sa.Integer(), "test_output_offset": sa.BigInteger()}
 
 
 def upgrade() -> None:
@@ -28,19 +39,23 @@ def upgrade() -> None:
         op.add_column("builds", sa.Column(name, sa.Text) if name in BUILD_DOCUMENTS else _text(name))
     for name in TARGET_TEXTS:
         op.add_column("targets", _text(name))
+    for name, kind in TARGET_NUMBERS.items():
+        op.add_column("targets", sa.Column(name, kind, nullable=False, server_default="0"))
     op.add_column("images", _text("inventory_digest"))
     op.add_column("images", sa.Column("verified_at", TIME))
-    op.create_index("ix_images_inventory_digest", "images", ["inventory_digest"])
+    for name, columns in IMAGE_INDEXES.items():
+        op.create_index(name, "images", columns)
 
 
 def downgrade() -> None:
     """What is known of the content of images is lost."""
     with op.batch_alter_table("images") as images:
-        images.drop_index("ix_images_inventory_digest")
+        for name in IMAGE_INDEXES:
+            images.drop_index(name)
         images.drop_column("verified_at")
         images.drop_column("inventory_digest")
     with op.batch_alter_table("targets") as targets:
-        for name in TARGET_TEXTS:
+        for name in (*TARGET_TEXTS, *TARGET_NUMBERS):
             targets.drop_column(name)
     with op.batch_alter_table("builds") as builds:
         for name in BUILD_COLUMNS:

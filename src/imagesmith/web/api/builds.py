@@ -1,0 +1,210 @@
+"""Builds: start, list, read, cancel, retry; and runs, by which a build is known until it has begun."""
+
+from datetime import datetime
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path, Query, Request, Response, status
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
+
+from imagesmith.catalog.records import BuildRecord, BuildState
+from imagesmith.core import TargetState
+from imagesmith.progress import as_json, look
+from imagesmith.web import runs
+from imagesmith.web.api.answers import refusals
+from imagesmith.web.host import Right
+from imagesmith.web.paging import Listed, PagingDep, link_pages
+from imagesmith.web.parts import CallerDep, Parts, PartsDep, address, require, the_build, visible_generators
+from imagesmith.web.problems import not_found
+
+router = APIRouter(tags=["builds"])
+BuildId = Annotated[str, Path(max_length=100, examples=["20261127-000303-1a2b3c"])]
+Password = Annotated[SecretStr, Field(max_length=4_096)]
+
+
+class BuildWanted(BaseModel):
+    """A build that shall be started."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        hide_input_in_errors=True,
+        json_schema_extra={"examples": [{"generator": "dstat", "clouds": ["ec2"], "parameters": {"extra": "vim"}}]},
+    )
+
+    generator: str = Field(max_length=100)
+    clouds: list[Annotated[str, Field(max_length=100)]] | None = Field(
+        None, max_length=100, description="all of the generator's if left out"
+    )
+    parameters: dict[str, Any] = Field(default_factory=dict, max_length=200)
+    passwords: dict[str, Password] = Field(
+        default_factory=dict, max_length=100, description="by cloud, for those that ask; stored nowhere"
+    )
+    note: str = Field("", max_length=1_000)
+
+
+class StepShown(BaseModel):
+    """One step of a target's present attempt."""
+
+    step: str = Field(examples=["launch"])
+    started_at: datetime
+    ended_at: datetime | None
+    error: str
+
+
+class TargetShown(BaseModel):
+    """One cloud's part of a build."""
+
+    cloud: str = Field(examples=["ec2"])
+    required: bool
+    state: TargetState
+    error: str
+    image_id: str
+    image_name: str
+    source_image_id: str
+    source_image_name: str
+    instance_id: str
+    address: str
+    attempt: int
+    started_at: datetime | None
+    ended_at: datetime | None
+    steps: list[StepShown]
+
+
+class BuildShown(BaseModel):
+    """One build with its targets."""
+
+    build_id: str = Field(examples=["20261127-000303-1a2b3c"])
+    generator: str = Field(examples=["dstat"])
+    version: str = Field(examples=["0123456789ab"])
+    state: BuildState
+    error: str
+    dag_id: str
+    run_id: str
+    url: str = Field(description="the run in Airflow")
+    attempt: int
+    requested_by: str
+    requested_how: str
+    created_at: datetime
+    ended_at: datetime | None
+    targets: list[TargetShown]
+
+
+class BuildListed(BaseModel):
+    """One build of a list, with the states of its targets by cloud."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    build_id: str = Field(examples=["20261127-000303-1a2b3c"])
+    generator: str = Field(examples=["dstat"])
+    version: str = Field(examples=["0123456789ab"])
+    state: BuildState
+    error: str
+    run_id: str
+    attempt: int
+    requested_by: str
+    requested_how: str
+    created_at: datetime
+    ended_at: datetime | None
+    targets: dict[str, TargetState]
+
+
+class RunShown(BaseModel):
+    """The DAG run of a build; `build` is null until the build has begun."""
+
+    generator: str = Field(examples=["dstat"])
+    run_id: str = Field(examples=["manual__2026-11-27T00:03:03+00:00"])
+    state: str = Field(description="Airflow's word", examples=["queued"])
+    url: str = Field(description="the run in Airflow")
+    build: BuildShown | None
+
+
+@router.post("/builds", status_code=status.HTTP_202_ACCEPTED, responses=refusals(400, 404, 409, 422, 502))
+def start_build(
+    parts: PartsDep, caller: CallerDep, request: Request, response: Response, wanted: BuildWanted
+) -> RunShown:
+    """Start a build: a DAG run like any other. Where it can be followed is in `Location`."""
+    parts.shelf.path(wanted.generator)  # of the other DAGs of this Airflow none is started here
+    require(parts, caller, Right.START, wanted.generator)
+    parts.shelf.entry(wanted.generator)
+    passwords = {cloud: secret.get_secret_value() for cloud, secret in wanted.passwords.items()}
+    conf = runs.Wanted(wanted.clouds, wanted.parameters, passwords).conf()
+    run = runs.start(parts.host, caller, wanted.generator, conf, note=wanted.note)
+    response.headers["Location"] = address(request, "runs", run.dag_id, run.run_id)
+    return _run_shown(parts, run)
+
+
+@router.get("/builds", responses=refusals(422))
+def list_builds(
+    parts: PartsDep,
+    caller: CallerDep,
+    request: Request,
+    response: Response,
+    paging: PagingDep,
+    generator: Annotated[str | None, Query(max_length=100, examples=["dstat"])] = None,
+    state: BuildState | None = None,
+) -> Listed[BuildListed]:
+    """Builds, newest first."""
+    seen = visible_generators(parts, caller)
+    builds, total = parts.catalog.builds_page(
+        generators=seen if generator is None else seen & {generator},
+        state=state,
+        limit=paging.limit,
+        offset=paging.offset,
+    )
+    link_pages(request, response, paging, total=total)
+    return Listed(items=[BuildListed.model_validate(build) for build in builds], total=total)
+
+
+@router.get("/builds/{build_id}", responses=refusals(404, 422))
+def read_build(parts: PartsDep, caller: CallerDep, build_id: BuildId) -> BuildShown:
+    """One build with its targets, their steps, errors and images."""
+    return build_shown(parts, the_build(parts, caller, build_id))
+
+
+@router.post("/builds/{build_id}/cancel", status_code=202, responses=refusals(404, 409, 422, 502))
+def cancel_build(parts: PartsDep, caller: CallerDep, build_id: BuildId) -> RunShown:
+    """End the build; what it made on its clouds is deleted, which takes its time."""
+    build = the_build(parts, caller, build_id, Right.STEER)
+    return _run_shown(parts, runs.cancel(parts.host, caller, build))
+
+
+@router.post("/builds/{build_id}/retry", status_code=202, responses=refusals(404, 409, 422, 502))
+def retry_build(parts: PartsDep, caller: CallerDep, build_id: BuildId) -> RunShown:
+    """Build again on the clouds where the build failed, and only there."""
+    build = the_build(parts, caller, build_id, Right.STEER)
+    targets = parts.catalog.targets(build_id)
+    known = parts.shelf.clouds()
+    asking = known.broken | {name for name, cloud in known.clouds.items() if cloud.asks_password}
+    return _run_shown(parts, runs.retry(parts.host, caller, build, targets, asking=frozenset(asking)))
+
+
+@router.get("/runs/{generator}/{run_id:path}", responses=refusals(404, 422, 502))
+def read_run(
+    parts: PartsDep,
+    caller: CallerDep,
+    generator: Annotated[str, Path(max_length=100, examples=["dstat"])],
+    run_id: Annotated[str, Path(max_length=250, examples=["manual__2026-11-27T00:03:03+00:00"])],
+) -> RunShown:
+    """The run of a generator, and its build once that has begun."""
+    parts.shelf.path(generator)
+    require(parts, caller, Right.SEE, generator)
+    run = runs.find(parts.host, caller, generator, run_id)
+    if run is None:
+        raise not_found(f"run {run_id[:80]} of {generator}")
+    return _run_shown(parts, run)
+
+
+def _run_shown(parts: Parts, run: runs.Run) -> RunShown:
+    build = parts.catalog.find_build(run.dag_id, run.run_id)
+    return RunShown(
+        generator=run.dag_id,
+        run_id=run.run_id,
+        state=run.state,
+        url=runs.page_of(parts.host, run.dag_id, run.run_id),
+        build=build_shown(parts, build) if build else None,
+    )
+
+
+def build_shown(parts: Parts, build: BuildRecord) -> BuildShown:
+    """The build as it is now, with its targets."""
+    url = runs.page_of(parts.host, build.dag_id, build.run_id)
+    return BuildShown.model_validate(as_json(look(parts.catalog, build), url=url))

@@ -1,0 +1,119 @@
+"""Clouds: list, read, test."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path, Request, Response, status
+from pydantic import BaseModel, Field
+
+from imagesmith.cloud_settings import CloudSettings
+from imagesmith.names import NAME_SHAPE
+from imagesmith.web import runs
+from imagesmith.web.api.answers import refusals
+from imagesmith.web.host import Caller
+from imagesmith.web.paging import Listed, PagingDep, link_pages
+from imagesmith.web.parts import CallerDep, Parts, PartsDep, address, require_clouds
+from imagesmith.web.problems import not_found
+
+router = APIRouter(prefix="/clouds", tags=["clouds"])
+# In dags/maintenance.py.
+DAG_ID, TASK_ID = "imagesmith_test_cloud", "ask"
+CloudName = Annotated[str, Path(description="a name out of include/clouds.yaml", max_length=100, examples=["ec2"])]
+
+
+class CloudShown(BaseModel):
+    """One cloud of include/clouds.yaml."""
+
+    name: str = Field(examples=["openstack-hotel"])
+    type: str = Field(examples=["openstack"])
+    endpoint: str = Field(description='"" where the connection says it', examples=["https://hotel.example:5000/v3"])
+    pool: str = Field(description="Airflow's pool that limits what is at work there", examples=["openstack-hotel"])
+    asks_password: bool = Field(description="every build asks for the password")
+    connection: bool | None = Field(description="whether Airflow has its connection; null where you may not know")
+    settings: dict[str, Any] = Field(examples=[{"network": "private"}])
+
+
+class TestShown(BaseModel):
+    """A read-only call at the cloud, made where its connection is."""
+
+    run_id: str = Field(examples=["manual__2026-11-27T00:03:03+00:00"])
+    ended: bool
+    reachable: bool | None = Field(description="null until it has ended")
+    identity: str = Field(description="whom the cloud takes us for", examples=["arn:aws:iam::123456789012:user/ann"])
+    problem: str = Field(description="the cloud's own answer, and the cure", examples=[""])
+    page: str = Field(description="the run in Airflow", examples=["http://127.0.0.1:8080/dags/imagesmith_test_cloud"])
+
+
+@router.get("", responses=refusals(422))
+def list_clouds(
+    parts: PartsDep, caller: CallerDep, request: Request, response: Response, paging: PagingDep
+) -> Listed[CloudShown]:
+    """All clouds a generator may name."""
+    require_clouds(parts, caller)
+    known = parts.shelf.clouds().clouds
+    link_pages(request, response, paging, total=len(known))
+    page = sorted(known)[paging.offset : paging.offset + paging.limit]
+    return Listed(items=[_shown(parts, caller, name, known[name]) for name in page], total=len(known))
+
+
+@router.get("/{cloud}", responses=refusals(404, 422))
+def read_cloud(parts: PartsDep, caller: CallerDep, cloud: CloudName) -> CloudShown:
+    """One cloud."""
+    return _shown(parts, caller, cloud, _the_cloud(parts, caller, cloud))
+
+
+@router.post("/{cloud}/tests", status_code=status.HTTP_202_ACCEPTED, responses=refusals(404, 409, 422, 502))
+def test_cloud(parts: PartsDep, caller: CallerDep, cloud: CloudName, request: Request, response: Response) -> TestShown:
+    """Ask the cloud, read-only, whom it takes us for. Where the answer will be is in `Location`."""
+    _the_cloud(parts, caller, cloud)
+    run = runs.start(parts.host, caller, DAG_ID, {"cloud": cloud}, note=f"asked by {caller.name}")
+    response.headers["Location"] = address(request, "clouds", cloud, "tests", run.run_id)
+    return _test(parts, caller, run)
+
+
+@router.get("/{cloud}/tests/{run_id:path}", responses=refusals(404, 409, 422, 502))
+def read_test(
+    parts: PartsDep, caller: CallerDep, cloud: CloudName, run_id: Annotated[str, Path(max_length=250)]
+) -> TestShown:
+    """What the cloud answered, if it has by now."""
+    _the_cloud(parts, caller, cloud)
+    run = runs.find(parts.host, caller, DAG_ID, run_id)
+    if run is None:
+        raise not_found(f"test {run_id[:80]} of {cloud}")
+    return _test(parts, caller, run)
+
+
+def _the_cloud(parts: Parts, caller: Caller, name: str) -> CloudSettings:
+    require_clouds(parts, caller)
+    found = parts.shelf.clouds().clouds.get(name) if NAME_SHAPE.fullmatch(name) else None
+    if found is None:
+        raise not_found(f"cloud {name[:80]} in include/clouds.yaml")
+    return found
+
+
+def _shown(parts: Parts, caller: Caller, name: str, about: CloudSettings) -> CloudShown:
+    known = {key: value for key, value in about.driver_settings().items() if value not in (None, "")}
+    endpoints = [str(known[key]) for key in ("auth_url", "endpoint_url", "factory") if key in known]
+    return CloudShown(
+        name=name,
+        type=about.type,
+        endpoint=endpoints[0] if endpoints else "",
+        pool=about.pool or "",
+        asks_password=about.asks_password,
+        connection=parts.host.has_connection(caller, name),
+        settings=known,
+    )
+
+
+def _test(parts: Parts, caller: Caller, run: runs.Run) -> TestShown:
+    told = (runs.result(parts.host, caller, run, TASK_ID) or {}) if run.ended else {}
+    page = runs.page_of(parts.host, run.dag_id, run.run_id)
+    silent = f"the test itself failed; see its log: {page}" if run.ended and not told else ""
+    problem = str(told.get("problem", silent))
+    return TestShown(
+        run_id=run.run_id,
+        ended=run.ended,
+        reachable=not problem if run.ended else None,
+        identity=str(told.get("identity", "")),
+        problem=problem,
+        page=page,
+    )

@@ -1,0 +1,83 @@
+"""Images: list and read."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Query, Request, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from imagesmith.core import ImageState
+from imagesmith.web.api.answers import refusals
+from imagesmith.web.paging import Listed, PagingDep, link_pages
+from imagesmith.web.parts import CallerDep, PartsDep, visible_generators
+from imagesmith.web.problems import not_found
+
+router = APIRouter(prefix="/images", tags=["images"])
+Days = Annotated[float | None, Query(ge=0, le=36_500, allow_inf_nan=False)]
+
+
+class ImageShown(BaseModel):
+    """An image that a build saved."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    cloud: str = Field(examples=["ec2"])
+    image_id: str = Field(examples=["ami-0123456789abcdef0"])
+    name: str = Field(examples=["dstat-20261127-000303-1a2b3c"])
+    generator: str = Field(examples=["dstat"])
+    version: str = Field(examples=["0123456789ab"])
+    build_id: str = Field(examples=["20261127-000303-1a2b3c"])
+    source_image_id: str = Field(examples=["ami-0fedcba9876543210"])
+    public: bool
+    state: ImageState
+    created_at: datetime
+    available_at: datetime | None
+    deleted_at: datetime | None
+    verified_at: datetime | None
+    inventory_digest: str = Field(description='names what is inside; "" where none was taken', examples=[""])
+
+
+@router.get("", responses=refusals(422))
+def list_images(
+    parts: PartsDep,
+    caller: CallerDep,
+    request: Request,
+    response: Response,
+    paging: PagingDep,
+    generator: Annotated[str | None, Query(max_length=100, examples=["dstat"])] = None,
+    cloud: Annotated[str | None, Query(max_length=100, examples=["ec2"])] = None,
+    older_than_days: Days = None,
+    newer_than_days: Days = None,
+    deleted: Annotated[bool, Query(description="with those that are no more")] = False,
+) -> Listed[ImageShown]:
+    """Saved images, newest first."""
+    seen = visible_generators(parts, caller)
+    images, total = parts.catalog.images_page(
+        generators=seen if generator is None else seen & {generator},
+        cloud=cloud,
+        saved_before=_ago(older_than_days),
+        saved_after=_ago(newer_than_days),
+        include_deleted=deleted,
+        limit=paging.limit,
+        offset=paging.offset,
+    )
+    link_pages(request, response, paging, total=total)
+    return Listed(items=[ImageShown.model_validate(image) for image in images], total=total)
+
+
+@router.get("/{cloud}/{image_id:path}", responses=refusals(404, 422))
+def read_image(
+    parts: PartsDep,
+    caller: CallerDep,
+    cloud: Annotated[str, Path(max_length=100, examples=["ec2"])],
+    image_id: Annotated[str, Path(max_length=500, examples=["ami-0123456789abcdef0"])],
+) -> ImageShown:
+    """One image, by its cloud and its id there."""
+    image = parts.catalog.find_image(cloud, image_id)
+    if image is None or not parts.host.sees(caller, [image.generator]):
+        raise not_found(f"image {image_id[:80]} on {cloud[:80]}")
+    return ImageShown.model_validate(image)
+
+
+def _ago(days: float | None) -> datetime | None:
+    return None if days is None else datetime.now(UTC) - timedelta(days=days)

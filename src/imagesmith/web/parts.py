@@ -1,0 +1,98 @@
+"""What the app's routes share, and who may see what through it; the pages use the same functions."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Annotated
+from urllib.parse import quote
+
+from fastapi import Depends, Request
+
+from imagesmith.catalog.records import BuildRecord
+from imagesmith.catalog.store import Catalog
+from imagesmith.errors import BuildStateError
+from imagesmith.web.door import CALLER
+from imagesmith.web.host import Caller, Host, Right
+from imagesmith.web.problems import Problem, forbidden, not_found
+from imagesmith.web.shelf import Shelf
+
+# Under the app's own prefix.
+REST = "/api/v1"
+# What the caller is told he may not do, by right.
+_DOING = {
+    Right.SEE: "see {name}",
+    Right.START: "start builds of {name}",
+    Right.STEER: "cancel or retry builds of {name}",
+    Right.CREATE: "add the generator {name}",
+    Right.EDIT: "change the generator {name}",
+    Right.DELETE: "delete the generator {name}",
+}
+
+
+@dataclass
+class Parts:
+    """The host, the generators on disk, and the catalog, which is opened with the first request that needs it."""
+
+    host: Host
+    shelf: Shelf
+    open_catalog: Callable[[], Catalog]
+
+    @cached_property
+    def catalog(self) -> Catalog:
+        """The deployment's catalog."""
+        return self.open_catalog()
+
+
+def parts_of(request: Request) -> Parts:
+    """The parts of the app that answers the request."""
+    found: Parts = request.app.state.parts
+    return found
+
+
+def caller_of(request: Request) -> Caller:
+    """Whom the door let in."""
+    found: Caller = getattr(request.state, CALLER)
+    return found
+
+
+def address(request: Request, *segments: str) -> str:
+    """The path of a resource of REST, as a client sees it."""
+    path = "/".join(quote(segment, safe=":") for segment in segments)
+    return f"{request.scope.get('root_path', '')}{REST}/{path}"
+
+
+PartsDep = Annotated[Parts, Depends(parts_of)]
+CallerDep = Annotated[Caller, Depends(caller_of)]
+
+
+def visible_generators(parts: Parts, caller: Caller) -> set[str]:
+    """Names of generators, those included whose file is gone, that the caller may see."""
+    return parts.host.sees(caller, {*parts.shelf.names(), *parts.catalog.built_generators()})
+
+
+def require(parts: Parts, caller: Caller, right: Right, name: str) -> None:
+    """Nothing if the caller may do that; what he may not even see is not there for him."""
+    if right is not Right.CREATE and not parts.host.sees(caller, [name]):
+        raise not_found(f"generator {name[:80]}")
+    if right is not Right.SEE and not parts.host.may(caller, right, name):
+        raise forbidden(_DOING[right].format(name=name))
+
+
+def require_clouds(parts: Parts, caller: Caller) -> None:
+    """Nothing if the caller may see generators at all: their clouds are no secret to him."""
+    if not parts.host.may(caller, Right.SEE, None):
+        raise forbidden("see clouds")
+
+
+def the_build(parts: Parts, caller: Caller, build_id: str, right: Right = Right.SEE) -> BuildRecord:
+    """The build, if the caller may do that with its generator."""
+    try:
+        build = parts.catalog.build(build_id)
+    except BuildStateError as error:
+        raise not_found(f"build {build_id[:80]}") from error
+    try:
+        require(parts, caller, right, build.generator)
+    except Problem as problem:
+        # The generator's name is not for everybody's eyes.
+        raise not_found(f"build {build_id[:80]}") if problem.status == 404 else problem from None
+    return build

@@ -1,0 +1,5 @@
+"""The web app over a deployment, as the folder beside has it."""
+
+from __future__ import annotations
+
+from ..web.conftest import new_catalog, web  # noqa: F401, TID252

@@ -1,0 +1,146 @@
+"""A deployment with two generators, one built; the app over it, with an Airflow that is a fake."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from starlette.applications import Starlette
+from starlette.routing import Mount
+from starlette.testclient import TestClient
+
+from imagesmith.catalog.records import BuildState, NewTarget
+from imagesmith.catalog.store import Catalog
+from imagesmith.core import TargetState
+from imagesmith.web.app import PREFIX, create_app
+from imagesmith.web.host import Answer
+from imagesmith.web.parts import REST
+
+from .fake_host import ADMIN, FakeHost
+
+CLOUDS = """\
+ec2: {type: ec2, region: us-east-1, pool: amazon}
+hotel: {type: openstack, auth_url: "https://hotel.example:5000/v3", password: ask}
+"""
+TOOLS = """\
+# What everybody needs.
+name: tools
+description: Tools    # shown in the list
+script: tools.sh      # a file
+parameters:
+  extra: {type: string, default: ""}   # further packages
+clouds:
+  # the usual one
+  ec2: {source_image: ami-12345678, ssh_username: admin, instance_type: t3.small}
+  hotel:
+    source_image: debian-12
+    ssh_username: admin
+    instance_type: m1.small
+"""
+SCRIPT = "#!/bin/sh\napt-get install dstat\n"
+
+
+@dataclass
+class Web:
+    """The app as one of Airflow's users sees it."""
+
+    client: TestClient
+    host: FakeHost
+    catalog: Catalog
+    include: Path
+
+    def ask(self, method: str, path: str, *, user: str | None = ADMIN, **more: Any) -> Any:
+        """The answer to a request with the user's token."""
+        headers = {**({"Authorization": f"Bearer {user}"} if user else {}), **more.pop("headers", {})}
+        return self.client.request(method, PREFIX + REST + path, headers=headers, **more)
+
+    def json(self, path: str, *, user: str = ADMIN, status: int = 200) -> Any:
+        """The document at the path."""
+        answer = self.ask("GET", path, user=user)
+        assert answer.status_code == status, answer.text
+        return answer.json()
+
+    def file(self, name: str) -> Path:
+        return self.include / "generators" / f"{name}.yaml"
+
+    def built(self, generator: str = "tools", *, state: BuildState = BuildState.SUCCESSFUL, **about: Any) -> str:
+        """A build of the generator that has ended, `about` as its targets' states by cloud; its id."""
+        number = len(self.catalog.builds(limit=1000))
+        build_id = f"20261127-0003{number:02d}-1a2b3c"
+        run_id = f"manual__of_{number}"
+        targets = about or {"ec2": TargetState.SUCCESSFUL}
+        content = {"name": generator, "scripts": [{"name": "tools.sh", "text": SCRIPT}], "files": [], "targets": {}}
+        self.catalog.begin_build(
+            build_id=build_id,
+            generator=generator,
+            version=f"version{number:05d}",
+            content=content,
+            dag_id=generator,
+            run_id=run_id,
+            requested_by="ann",
+            requested_how="manual",
+            plan={},
+            deadline=datetime.now(UTC) + timedelta(hours=1),
+            targets=[NewTarget(cloud=cloud, image_name=f"{generator}-{build_id}") for cloud in targets],
+        )
+        for cloud, target in targets.items():
+            self._ended(build_id, cloud, target)
+        if state.ended:
+            self.catalog.end_build(build_id, state)
+        self.host.runs[generator, run_id] = "failed" if state.ended else "running"
+        return build_id
+
+    def _ended(self, build_id: str, cloud: str, state: TargetState) -> None:
+        self.catalog.start_step(build_id, cloud, "launch")
+        if state is TargetState.FAILED:
+            self.catalog.end_step(build_id, cloud, "launch", "no room left; ask for more")
+            self.catalog.fail_target(build_id, cloud, "no room left; ask for more")
+            return
+        self.catalog.end_step(build_id, cloud, "launch")
+        self.catalog.advance_target(build_id, cloud, state)
+        if state is TargetState.SUCCESSFUL:
+            image_id = f"img-{cloud}-{build_id}"
+            self.catalog.record_image(build_id, cloud, image_id=image_id, name="an image")
+            self.catalog.image_available(cloud, image_id)
+
+
+def answer(status: int, detail: object) -> Answer:
+    """An answer of Airflow's."""
+    return Answer(status, {"detail": detail})
+
+
+@pytest.fixture(scope="session")
+def new_catalog(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A catalog in which nothing is, to be copied: its migrations take longer than any test."""
+    path = tmp_path_factory.mktemp("catalog") / "catalog.db"
+    catalog = Catalog(f"sqlite:///{path}")
+    catalog.upgrade()
+    catalog.close()
+    return path
+
+
+@pytest.fixture
+def web(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, new_catalog: Path) -> Iterator[Web]:
+    """Generators `tools`, and `secret-tools`, which is the admin's; nothing is built."""
+    include = tmp_path / "include"
+    for folder in ("generators", "scripts", "files"):
+        (include / folder).mkdir(parents=True)
+    (include / "clouds.yaml").write_text(CLOUDS)
+    (include / "scripts" / "tools.sh").write_text(SCRIPT)
+    (include / "generators" / "tools.yaml").write_text(TOOLS)
+    (include / "generators" / "secret-tools.yaml").write_text(TOOLS.replace("name: tools", "name: secret-tools"))
+    monkeypatch.setenv("IMAGESMITH_INCLUDE", str(include))
+    monkeypatch.setenv("IMAGESMITH_HOME", str(tmp_path / "home"))
+    shutil.copy(new_catalog, tmp_path / "catalog.db")
+    catalog = Catalog(f"sqlite:///{tmp_path / 'catalog.db'}")
+    host = FakeHost()
+    app = create_app(host, open_catalog=lambda: catalog)
+    airflow = Starlette(routes=[Mount(PREFIX, app)])
+    with TestClient(airflow, raise_server_exceptions=False) as client:
+        yield Web(client, host, catalog, include)
+    catalog.close()

@@ -1,0 +1,141 @@
+"""Every route is closed to whom Airflow does not know, and to each his own rights."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+
+from imagesmith.catalog.records import BuildState
+from imagesmith.core import TargetState
+
+from .conftest import TOOLS, Web
+from .fake_host import STRANGER, VIEWER
+
+# Something that is there for each kind of name in a path.
+NAMES = {"cloud": "ec2", "name": "tools", "generator": "tools", "version": "current"}
+
+
+def routes(web: Web, **names: str) -> list[tuple[str, str]]:
+    """Method and path of each route of the app, those that its document leaves out included."""
+    app: Any = web.client.app
+    ours = app.routes[0].app._app
+    found = []
+    for route in _leaves(ours.routes):
+        path = re.sub(r"{(\w+)(:path)?}", lambda match: {**NAMES, **names}[match[1]], route.path)
+        path += "?old=current" if path.endswith("/diff") else ""
+        found += [(method, path.removeprefix("/api/v1")) for method in sorted(route.methods - {"HEAD"})]
+    return found
+
+
+def _leaves(routes: Any) -> Any:
+    for route in routes:
+        below = getattr(route, "routes", None)
+        if below:
+            yield from _leaves(below)
+        elif hasattr(route, "methods"):
+            yield route
+
+
+def everything(web: Web) -> list[tuple[str, str]]:
+    """All routes, with names of what is there."""
+    build_id = web.built(state=BuildState.FAILED, ec2=TargetState.SUCCESSFUL, hotel=TargetState.FAILED)
+    return routes(web, build_id=build_id, image_id=f"img-ec2-{build_id}", run_id="manual__of_0")
+
+
+def body_of(method: str, path: str) -> dict[str, Any]:
+    """What makes the request one that would do something."""
+    if path.endswith("/file") and method == "PUT":
+        return {"content": TOOLS.encode(), "headers": {"Content-Type": "application/yaml", "If-Match": "*"}}
+    bodies = {
+        "/generators": {"name": "new", "yaml": TOOLS.replace("name: tools", "name: new")},
+        "/builds": {"generator": "tools"},
+    }
+    body = {"json": bodies.get(path, {"yaml": TOOLS})} if method in ("POST", "PUT") else {}
+    return {**body, "headers": {"If-Match": "*"}}
+
+
+def test_the_walk_finds_the_routes(web: Web) -> None:
+    found = everything(web)
+    assert len(found) >= 20
+    assert {("PUT", "/generators/tools"), ("GET", "/openapi.json"), ("POST", "/builds")} <= set(found)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [{}, {"Authorization": "Bearer nobody"}, {"Authorization": "Basic YW5uOmFubg=="}, {"Cookie": "_token=nobody"}],
+)
+def test_nobody_unknown_gets_through_any_route(web: Web, headers: dict[str, str]) -> None:
+    before = web.file("tools").read_bytes()
+    for method, path in [*everything(web), ("GET", "/nothing"), ("TRACE", "/builds")]:
+        more = body_of(method, path)
+        answer = web.ask(method, path, user=None, **{**more, "headers": {**more["headers"], **headers}})
+        assert answer.status_code == 401, (method, path)
+        assert answer.headers["content-type"] == "application/problem+json"
+    assert (web.host.calls, web.file("tools").read_bytes()) == ([], before)
+
+
+def test_a_viewer_reads_everything_and_changes_nothing(web: Web) -> None:
+    before = web.file("tools").read_bytes()
+    for method, path in everything(web):
+        answer = web.ask(method, path, user=VIEWER, **body_of(method, path))
+        if method == "GET":
+            assert answer.status_code == (404 if "/tests/" in path else 200), (method, path, answer.text)
+        elif path.endswith("/tests"):
+            # That he may not start this DAG is for Airflow to say.
+            assert answer.status_code == 202
+        else:
+            assert answer.status_code == 403, (method, path, answer.text)
+    assert web.file("tools").read_bytes() == before
+    assert not web.file("new").exists()
+    assert {call[1] for call in web.host.calls if "imagesmith_test_cloud" not in call[2]} <= {"GET"}
+
+
+def test_who_may_see_nothing_sees_nothing(web: Web) -> None:
+    for method, path in everything(web):
+        answer = web.ask(method, path, user=STRANGER, **body_of(method, path))
+        if path in ("/generators", "/builds", "/images") and method == "GET":
+            assert answer.json() == {"items": [], "total": 0}
+        elif path != "/openapi.json":
+            assert answer.status_code in (403, 404), (method, path, answer.text)
+            assert "t3.small" not in answer.text
+
+
+def test_a_generator_that_is_not_for_all_is_not_there_for_others(web: Web) -> None:
+    secret, open_ = web.built("secret-tools"), web.built()
+    image = f"/images/ec2/img-ec2-{secret}"
+    for path in ("/generators/secret-tools", f"/builds/{secret}", image, "/runs/secret-tools/manual__of_0"):
+        assert web.ask("GET", path).status_code == 200
+        problem = web.json(path, user=VIEWER, status=404)
+        absent = web.json(path.replace("secret-tools", "absent").replace(secret, "x"), user=VIEWER, status=404)
+        assert {**problem, "detail": ""} == {**absent, "detail": ""}
+    assert "secret-tools" not in web.ask("GET", f"/builds/{secret}", user=VIEWER).text
+    for path in ("/generators", "/builds", "/images"):
+        shown = web.ask("GET", path, user=VIEWER)
+        assert "secret-tools" not in shown.text
+        assert shown.json()["total"] == 1
+    assert web.json(f"/builds/{open_}", user=VIEWER)["build_id"] == open_
+    assert web.ask("POST", "/builds", user=VIEWER, json={"generator": "secret-tools"}).status_code == 404
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"X-Requested-With": "page", "Sec-Fetch-Site": "cross-site"},
+        {"X-Requested-With": "page", "Sec-Fetch-Site": "same-site"},
+        {"X-Requested-With": "page", "Origin": "https://elsewhere.example"},
+        {"X-Requested-With": "page", "Origin": "null"},
+    ],
+)
+def test_another_sites_page_writes_nothing(web: Web, headers: dict[str, str]) -> None:
+    by_cookie = {"Cookie": "_token=ann", **headers}
+    answer = web.ask("POST", "/builds", user=None, json={"generator": "tools"}, headers=by_cookie)
+    assert (answer.status_code, web.host.calls) == (403, [])
+
+
+@pytest.mark.parametrize("origin", ["http://testserver", "https://airflow.example"])
+def test_our_own_page_writes(web: Web, origin: str) -> None:
+    headers = {"Cookie": "_token=ann", "X-Requested-With": "page", "Sec-Fetch-Site": "same-origin", "Origin": origin}
+    assert web.ask("POST", "/builds", user=None, json={"generator": "tools"}, headers=headers).status_code == 202
