@@ -32,7 +32,7 @@ NEVER = {f"{Step.TERMINATE}.nimbus-hotel-kvm.in_wait"}
 
 # What a launch makes on each cloud, which the teardown ends.
 MADE: Mapping[str, tuple[ResourceKind, ...]] = {
-    "ec2": (ResourceKind.KEY_PAIR, ResourceKind.SECURITY_GROUP, ResourceKind.INSTANCE),
+    "ec2": (ResourceKind.SECURITY_GROUP, ResourceKind.INSTANCE),
     "openstack-sierra": (
         ResourceKind.KEY_PAIR,
         ResourceKind.SECURITY_GROUP,
