@@ -83,7 +83,7 @@ def tick_s(targets: int) -> float:
 class SharedLooks:
     """One cloud account, asked together. Waiters that share an object must share an event loop.
 
-    Each method raises the cloud's error, and TimeLimitExceeded or StillWaiting by the `waits` of the one who asks.
+    Each method raises the cloud's error, and Unanswered or StillWaiting by the `waits` of the one who asks.
     """
 
     def __init__(self, cloud: Cloud, *, gather_s: float = 0.05, board: Board | None = None) -> None:

@@ -31,6 +31,10 @@ class StillWaiting(Exception):
     """The patience of this process is used up; the step is to be entered again elsewhere."""
 
 
+class Unanswered(Transient):
+    """What others were to ask for us has not come within our limit."""
+
+
 @dataclass(frozen=True)
 class Limit:
     """A moment that a step may not pass, and whose limit that is, for the message."""
@@ -85,13 +89,19 @@ class Waits:
         """
         pauses = _last_repeats(every_s)
         failures = 0
+        cause: Transient | None = None
         if first_s:
             await self.pause(first_s, what)
         while True:
-            cause: Transient | None = None
             try:
                 found = await look()
-                failures = 0
+                failures, cause = 0, None
+            except TimeLimitExceeded as error:
+                self.check(what, cause=error.__cause__)  # in the words of the whole wait
+                raise
+            except Unanswered:
+                self.check(what, cause=cause)
+                raise
             except Transient as error:
                 found, cause = None, error
                 failures += 1
@@ -108,20 +118,24 @@ class Waits:
         return await self.again(what, lambda: in_thread(function, *args, **kwargs))
 
     async def no_longer(self, answer: asyncio.Future[T], what: str) -> T:
-        """The answer that others get for us; raises TimeLimitExceeded when it does not come within our limit."""
+        """The answer that others get for us; raises Unanswered when it does not come within our limit."""
         if not (await asyncio.wait([answer], timeout=max(0.0, self.left_s())))[0]:
             answer.cancel()
-            self.check(what)
+            raise Unanswered(f"{what}: no answer in time")
         return await answer
 
     async def again(self, what: str, attempt: Callable[[], Awaitable[T]]) -> T:
         """What `attempt` comes to, begun again after a Transient error until the limit."""
         failures = 0
+        cause: Transient | None = None
         while True:
             try:
                 return await attempt()
+            except Unanswered:
+                self.check(what, cause=cause)
             except Transient as error:
                 failures += 1
+                cause = error
                 await self.pause(_backoff_s(failures), what, cause=error)
 
 

@@ -14,7 +14,7 @@ from imagesmith import waiting
 from imagesmith.core import Instance, InstanceState
 from imagesmith.errors import CloudBusy, CredentialsRefused, TimeLimitExceeded
 from imagesmith.shared_looks import SharedLooks
-from imagesmith.waiting import BACKOFF_MOST_S, Limit, StillWaiting, Waits, in_thread, patience_s
+from imagesmith.waiting import BACKOFF_MOST_S, Limit, StillWaiting, Unanswered, Waits, in_thread, patience_s
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -258,3 +258,38 @@ def test_one_who_goes_away_takes_nothing_from_the_others():
 
     assert run(go()).address == "at-i-1"
     assert cloud.questions == [["i-1"]]
+
+
+class Silent:
+    """Looks that fail once, and then get no answer until the limit is over."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._left = [CloudBusy("ec2: throttled"), Unanswered("ask the cloud for instance i-1: no answer in time")]
+
+    async def look(self) -> str:
+        error = self._left.pop(0)
+        if isinstance(error, Unanswered):
+            self._clock.now_s = 60
+        raise error
+
+
+@pytest.mark.parametrize("way", ["until", "again", "again within until"])
+def test_a_limit_met_while_others_ask_for_us_tells_what_was_waited_for_and_the_last_trouble(
+    clock: Clock, way: str
+) -> None:
+    ours, silent = waits(60), Silent(clock)
+
+    async def within() -> str:
+        return await ours.again("look at instance i-1", silent.look)
+
+    waiting_for = {
+        "until": lambda: ours.until(silent.look, "wait until i-1 runs", every_s=(1,)),
+        "again": lambda: ours.again("wait until i-1 runs", silent.look),
+        "again within until": lambda: ours.until(within, "wait until i-1 runs", every_s=(1,)),
+    }
+    with pytest.raises(TimeLimitExceeded) as told:
+        asyncio.run(waiting_for[way]())
+    assert str(told.value) == (
+        "wait until i-1 runs: the limit of 1m for launch_vm is used up; the last trouble was: ec2: throttled"
+    )
