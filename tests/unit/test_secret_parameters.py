@@ -131,7 +131,7 @@ def test_a_value_that_is_not_sealed_is_refused_without_being_told(
 
 def test_it_is_gone_with_the_builds_end_and_a_cleared_build_says_so(loaded: Loaded, catalog: Catalog) -> None:
     build = begin(request(token=sealed()), load=lambda: loaded, catalog=catalog)
-    publish(build.build_id, catalog=catalog)
+    publish(build.build_id, catalog=catalog, secret=SECRET)
     ended = catalog.build(build.build_id)
     assert (ended.state, ended.sealed_secrets) == (BuildState.CANCELLED, None)
     with pytest.raises(BuildStateError, match="secret parameters token, which were removed.*start a new build"):
@@ -151,7 +151,7 @@ def test_a_build_restarted_before_its_end_still_has_it(loaded: Loaded, catalog: 
 def test_a_target_that_has_all_it_needs_wants_none(loaded: Loaded, catalog: Catalog) -> None:
     build = begin(request(token=sealed()), load=lambda: loaded, catalog=catalog)
     catalog.advance_target(build.build_id, "ec2", TargetState.SUCCESSFUL)
-    publish(build.build_id, catalog=catalog)
+    publish(build.build_id, catalog=catalog, secret=SECRET)
     ended = catalog.build(build.build_id)
     assert unsealed_secrets(Deployment(catalog, SECRET), Plan.model_validate(build.plan), ended, "ec2") == {}
     assert begin(request(), load=lambda: loaded, catalog=catalog).attempt == 2
