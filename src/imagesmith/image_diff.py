@@ -32,11 +32,11 @@ class ImageDiff:
 
 def diff(before: Story, after: Story) -> ImageDiff:
     """All that differs between two images, of whatever clouds, builds and generators."""
-    known = before.inventory is not None and after.inventory is not None
+    both = (before.inventory, after.inventory)
     return ImageDiff(
         before=before,
         after=after,
-        inside=changes(before.inventory, after.inventory) if known else None,  # type: ignore[arg-type]
+        inside=changes(both[0], both[1]) if both[0] is not None and both[1] is not None else None,
         scripts=_scripts(before.plan, after.plan),
         files=_unequal(_files(before.plan), _files(after.plan)),
         parameters=_unequal(before.plan.parameters, after.plan.parameters),

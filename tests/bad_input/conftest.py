@@ -2,4 +2,4 @@
 
 from __future__ import annotations
 
-from ..web.conftest import new_catalog, web  # noqa: F401, TID252
+from ..web.conftest import new_catalog, web  # noqa: F401, TID252  # fixtures of two folders

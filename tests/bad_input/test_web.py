@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ..web.conftest import Web  # noqa: TID252
+from ..web.conftest import Web  # noqa: TID252  # the fixtures' own type lies with them
 from .row import Row, check, table
 from .rows_of_web import DATA, GOOD, REFUSED
 

@@ -34,7 +34,7 @@ def packages(reading: Reading) -> list[tuple[str, str, str, str, str]]:
 DPKG = """\
 Package: zlib1g
 Status: install ok installed
-Maintainer: Mark Brown <broonie@debian.org>
+Maintainer: A Maintainer <maintainer@example.org>
 Architecture: amd64
 Version: 1:1.2.13.dfsg-1
 Package: old
@@ -86,7 +86,7 @@ bash
 def test_packages_of_debian():
     assert packages(read_inventory(text(dpkg=DPKG))) == [
         ("dpkg", "dstat", "0.7.4-6.1", "all", "Ubuntu"),
-        ("dpkg", "zlib1g", "1:1.2.13.dfsg-1", "amd64", "Mark Brown <broonie@debian.org>"),
+        ("dpkg", "zlib1g", "1:1.2.13.dfsg-1", "amd64", "A Maintainer <maintainer@example.org>"),
     ]
 
 

@@ -34,7 +34,7 @@ class Role:
         """What is known of it (`instance_id`, `address`, `host_key`) as changes of the target's row."""
         changes: TargetChanges = {}
         for name, value in known.items():
-            changes[f"{self.prefix}{name}"] = value  # type: ignore[literal-required]
+            changes[f"{self.prefix}{name}"] = value  # type: ignore[literal-required]  # the prefix makes another of its keys
         return changes
 
 
