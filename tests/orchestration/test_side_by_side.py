@@ -29,7 +29,7 @@ from imagesmith.steps.begin import Request, begin
 from imagesmith.steps.runner import Deployment, Step, run_step
 from imagesmith.waiting import StillWaiting
 
-BUILDS, WORKERS = 24, 4
+BUILDS, WORKERS = 12, 4
 PATIENCE_S = 0.5
 DONE, WAITING = "done", "waiting"
 forking = multiprocessing.get_context("fork")
@@ -164,7 +164,7 @@ def test_builds_in_several_processes_ask_the_cloud_together(deployment, crowd):
     calls = build_all(deployment, crowd, BUILDS)
     assert (calls["RunInstances"], calls["CreateImage"]) == (BUILDS, BUILDS)
     # Alone each makes 16. Looks are per tick, not per build: the more builds, the fewer each.
-    assert sum(calls.values()) / BUILDS <= 9, calls
+    assert sum(calls.values()) / BUILDS <= 11, calls
 
 
 @pytest.mark.chaos

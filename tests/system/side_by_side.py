@@ -17,13 +17,16 @@ from typing import Any
 
 import pytest
 
+# Of the tests with an Airflow those whose builds run on virtual machines.
+VIRTUAL = ("test_build", "test_verification")
+
 
 def half(test_id: str) -> str:
     """The name of what stays in one worker, of which the test is a part."""
     path = PurePosixPath(test_id.partition("::")[0])
     if path.parent.name != "system" or path.stem.startswith("test_sandbox_"):
         return test_id
-    return "virtual" if path.stem == "test_build" else "simulated"
+    return "virtual" if path.stem in VIRTUAL else "simulated"
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -2,6 +2,7 @@
 
 import os
 import signal
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,8 @@ from .traces import files_under, traces
 pytestmark = pytest.mark.system
 
 HOTEL = "openstack-hotel"
+ALL = ("ec2", *sites.SITES, *NIMBUS_SITES)
+ONE_OF_EACH_TYPE = ("ec2", HOTEL, "nimbus-hotel-xen")
 
 QUICK = """
 description: a script that takes its time and counts its runs
@@ -81,18 +84,27 @@ def _packages(deployment: Any, digest: str) -> set[str]:
     return {package.name for package in deployment.catalog.inventory(digest).packages}
 
 
-def test_dstat_builds_on_every_cloud_and_its_images_run_dstat_and_hold_nothing_of_the_build(deployment, tmp_path):
-    password = 'Th3 "password" of the hotel'
+def _build_dstat(deployment: Any, clouds: Sequence[str], password: str) -> tuple[Any, str]:
+    """The build, and what was printed of it."""
+    chosen = [word for cloud in clouds for word in ("--cloud", cloud)]
     deployment.sandbox.control("settings", {"account": HOTEL, "password": password})
     try:
-        code, printed = deployment.typed("build", "dstat", "--wait", answer=password)
+        code, printed = deployment.typed("build", "dstat", *chosen, "--wait", answer=password)
     finally:
         deployment.sandbox.control("settings", {"account": HOTEL, "password": sites.PASSWORD})
     assert code == 0, printed
-    build = deployment.catalog.builds(generator="dstat", limit=1)[0]
-    assert build.state == "successful"
+    return deployment.catalog.builds(generator="dstat", limit=1)[0], printed
+
+
+@pytest.mark.parametrize("clouds", [ONE_OF_EACH_TYPE, pytest.param(ALL, marks=pytest.mark.long)], ids=len)
+def test_dstat_builds_on_its_clouds_and_its_images_run_dstat_and_hold_nothing_of_the_build(
+    deployment, tmp_path, clouds
+):
+    password = 'Th3 "password" of the hotel'
+    build, printed = _build_dstat(deployment, clouds, password)
+    assert build.state == "successful", printed
     images = {image.cloud: image for image in deployment.catalog.images(build_id=build.build_id)}
-    assert set(images) == {"ec2", *sites.SITES, *NIMBUS_SITES}
+    assert set(images) == set(clouds)
     assert _left(deployment, build.build_id) == []
     for image in images.values():
         assert image.image_id in printed

@@ -44,6 +44,7 @@ def _add(deployment: Any, name: str, document: str) -> None:
     (deployment.include / "generators" / f"{name}.yaml").write_text(f"name: {name}{document}{TAIL}")
 
 
+@pytest.mark.long
 def test_an_image_that_is_what_was_customized_is_good(deployment):
     _add(deployment, "verified", GOOD)
     printed = deployment.imagesmith("build", "verified", "--wait")
