@@ -196,13 +196,26 @@ def _sandbox_pid(deployment: Deployment) -> int:
     return int(next((deployment.home / "sandbox").glob("*.pid")).read_text().split()[0])
 
 
-VICTIMS: Mapping[str, tuple[Kill, float]] = {
-    "task": (kill_task, GATHER_S),
-    "executor": (kill_executor, GATHER_S),
-    "scheduler": (kill_component("scheduler"), GATHER_LONGEST_S),
-    "triggerer": (kill_component("triggerer"), GATHER_LONG_S),
-    "api-server": (kill_component("api-server"), GATHER_S),
-    "database": (kill_component("postgres"), GATHER_S),
-    "sandbox": (kill_sandbox, GATHER_S),
-    "network": (cut_network, GATHER_S),
+@dataclass(frozen=True)
+class Victim:
+    """How it is killed, how long what is held gathers before, and how many builds on each cloud go through it.
+
+    So many that several are held when the victim is killed, and none is killed more often than Airflow tries again.
+    """
+
+    kill: Kill
+    gather_s: float = GATHER_S
+    builds_each: int = 3
+
+
+VICTIMS: Mapping[str, Victim] = {
+    "task": Victim(kill_task),
+    "executor": Victim(kill_executor),
+    # With it die all tasks, at an instant or not.
+    "scheduler": Victim(kill_component("scheduler"), GATHER_LONGEST_S, builds_each=4),
+    "triggerer": Victim(kill_component("triggerer"), GATHER_LONG_S),
+    "api-server": Victim(kill_component("api-server")),
+    "database": Victim(kill_component("postgres")),
+    "sandbox": Victim(kill_sandbox),
+    "network": Victim(cut_network),
 }
