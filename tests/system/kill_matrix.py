@@ -215,7 +215,8 @@ VICTIMS: Mapping[str, Victim] = {
     "scheduler": Victim(kill_component("scheduler"), GATHER_LONGEST_S, builds_each=4),
     "triggerer": Victim(kill_component("triggerer"), GATHER_LONG_S),
     "api-server": Victim(kill_component("api-server")),
-    "database": Victim(kill_component("postgres")),
+    # Most of Airflow dies with it, and is brought back after it.
+    "database": Victim(kill_component("postgres"), GATHER_LONGEST_S, builds_each=4),
     "sandbox": Victim(kill_sandbox),
     "network": Victim(cut_network),
 }
