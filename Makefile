@@ -6,7 +6,7 @@ BIN := .venv/bin
 SHELL_FILES = $(shell git ls-files '*.sh' .ci/run 'src/imagesmith/sandbox/guest/*' | grep -v service)
 # What a killed process leaves is missed within half a minute, and many builds are held when it is killed: a matter of
 # the test's own time.
-KILLS_COME_OFTEN = AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT=20 AIRFLOW__CORE__PARALLELISM=9 \
+KILLS_COME_OFTEN = AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT=20 AIRFLOW__CORE__PARALLELISM=12 \
     AIRFLOW__SCHEDULER__SCHEDULER_HEALTH_CHECK_THRESHOLD=25 AIRFLOW__SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL=5
 
 help: ## this list

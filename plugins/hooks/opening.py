@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk.bases.hook import BaseHook
 from airflow.sdk.exceptions import AirflowNotFoundException
 
+from imagesmith.budget import DEFAULT_PER_S, SharedBudget
 from imagesmith.core import Cloud
 from imagesmith.errors import ConnectionMissing, SetupError
 from imagesmith.keys import account_mark
@@ -81,4 +82,6 @@ def cloud_of(target: PlannedCloud, connection: Connection, credential: Credentia
     hook: Any = getattr(import_module(module_name), class_name)
     own = {} if credential is None else {"credential": credential}
     cloud: Cloud = hook.from_connection(connection).cloud(target.cloud, target.settings, **own)
+    per_s = float(target.settings.get("calls_per_second") or DEFAULT_PER_S)
+    cloud.budget = SharedBudget(this_deployment().catalog, target.cloud, per_s=per_s)
     return cloud

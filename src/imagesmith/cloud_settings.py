@@ -24,6 +24,8 @@ FILE_NAME = "clouds.yaml"
 
 _MAX_MEMORY_MB = 1 << 20
 _MAX_CORES = 512
+# Of fewer a second some would never be made: a call waits two seconds for its turn (budget.py).
+_LEAST_CALLS, _MOST_CALLS = 1.0, 1000.0
 # A cloud's tasks are a group of its name in the DAG, beside these.
 _TASK_NAMES = ("begin", "publish")
 
@@ -69,14 +71,22 @@ def _region(value: str) -> str:
     return value
 
 
+def _calls_per_second(value: float) -> float:
+    if not _LEAST_CALLS <= value <= _MOST_CALLS:
+        raise mistake(f"{value:g} is no number of calls a second", f"use {_LEAST_CALLS:g} to {_MOST_CALLS:g}")
+    return value
+
+
 class CloudSettings(Section):
     """What all types have, and the rules by which a generator's entry for such a cloud is checked.
 
-    `pool` is the Airflow pool its tasks take a slot of, the default one if empty.
+    `pool` is the Airflow pool its tasks take a slot of, the default one if empty. `calls_per_second` is how many calls
+    all processes together make to the account at most.
     """
 
     type: str
     pool: Line | None = None
+    calls_per_second: Annotated[float, AfterValidator(_calls_per_second)] = 10.0
 
     needs_instance_type: ClassVar[bool] = True
     offered: ClassVar[bool] = True

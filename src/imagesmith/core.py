@@ -258,14 +258,28 @@ class Traits:
     ends_many: bool = False
 
 
+class Budget:
+    """How many calls an account may make a second: as many as it likes, unless whoever opens it says otherwise."""
+
+    def spend(self, tried: str) -> None:
+        """Before each call: return when it may be made; raises CloudBusy when that will be long."""
+
+    def overspent(self) -> None:
+        """The cloud says that there were too many calls."""
+
+
 class Cloud(ABC):
-    """One account on one cloud. Every method may raise CredentialsRefused, CloudBusy or another CloudError."""
+    """One account on one cloud. Every method may raise CredentialsRefused, CloudBusy or another CloudError.
+
+    Whoever opens it may set its `budget`, which the driver asks before each of its calls.
+    """
 
     type: ClassVar[str]
     traits: ClassVar[Traits]
 
     def __init__(self, name: str) -> None:
         self.name = name
+        self.budget = Budget()
 
     @abstractmethod
     def identity(self) -> str:

@@ -105,6 +105,7 @@ _WANTED: Mapping[str, tuple[str, str]] = {
     "string_type": ("text", "put it in quotes"),
     "bool_type": ("true or false", "write true or false, without quotes"),
     "int_type": ("a whole number", "write digits only, without quotes"),
+    "float_type": ("a number", "write digits only, without quotes"),
     "list_type": ("a list", "write [one, two], or one `- item` a line"),
     "dict_type": ("a mapping", "write indented `key: value` lines below it"),
     "model_type": ("a mapping", "write indented `key: value` lines below it"),

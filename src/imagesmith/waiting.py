@@ -144,6 +144,11 @@ async def rest(seconds: float) -> None:
     await asyncio.sleep(seconds)
 
 
+def wait_in_thread(seconds: float) -> None:
+    """Sleep in a thread of blocking calls, for a moment only."""
+    time.sleep(seconds)
+
+
 def patience_s(whole_s: float, *, live_targets: int, workers: int) -> float:
     """How long a step may wait in its worker: all its patience only while there is a worker for every target."""
     return whole_s if live_targets <= workers else min(whole_s, CROWDED_PATIENCE_S)

@@ -33,6 +33,7 @@ class NimbusSite(Site):
     source = ImageQuery(id="VMS/common/simulated-1")
     by_name = ImageQuery(name="simulated-*")
     newest_id = "VMS/common/simulated-1"
+    says_too_many = False
     unknown_id = ImageQuery(id="no-such-image")
     unknown_name = ImageQuery(name="no-such-*")
     unknown_instance = "imagesmith-unknown-1#999999"

@@ -69,6 +69,8 @@ class Site(ABC):
     only_a_save_stops = False
     # What a booted machine has printed on its console.
     console_words = "SSH HOST KEY"
+    # Whether the cloud can say that there were too many calls.
+    says_too_many = True
     # Whether the cloud itself can say of a deleted instance that it was there.
     remembers_the_ended = True
 

@@ -1027,6 +1027,48 @@ def test_many_who_ask_at_the_same_moment_are_one_round(catalog: Catalog) -> None
     assert len([turn for turn in turns if turn.ask]) == 1
 
 
+# The budget of calls
+
+
+def pay(catalog: Catalog, cloud: str = "ec2") -> float:
+    return catalog.pay_for_call(cloud, per_s=2, longest_s=1)
+
+
+def test_some_calls_come_at_once_and_all_others_at_their_pace(catalog: Catalog, clock: Clock) -> None:
+    assert [pay(catalog) for _ in range(5)] == [0, 0, 0, 0, 0]
+    assert [pay(catalog), pay(catalog)] == [0.5, 1]
+    assert [pay(catalog), pay(catalog)] == [1.5, 1.5], "who would wait longer has not paid"
+    clock.pass_s(0.5)
+    assert pay(catalog) == 1
+    clock.pass_s(60)
+    assert pay(catalog) == 0, "what was not spent is no more than a few calls"
+    assert [pay(catalog) for _ in range(5)] == [0, 0, 0, 0, 0.5]
+
+
+def test_too_many_calls_stop_everybody_longer_each_time(catalog: Catalog, clock: Clock) -> None:
+    for pause_s in (1, 2, 4, 8, 16, 30, 30):
+        catalog.stop_calls("ec2")
+        catalog.stop_calls("ec2")  # of another who was under way
+        assert catalog.pay_for_call("ec2", per_s=2, longest_s=0) == pause_s
+        clock.pass_s(pause_s)
+        assert pay(catalog) == 0
+    clock.pass_s(91)
+    catalog.stop_calls("ec2")
+    assert catalog.pay_for_call("ec2", per_s=2, longest_s=0) == 1, "that was long ago"
+
+
+def test_each_cloud_has_a_budget_of_its_own(catalog: Catalog) -> None:
+    catalog.stop_calls("ec2")
+    assert pay(catalog, "hotel") == 0
+    assert pay(catalog) > 0
+
+
+def test_many_who_pay_at_the_same_moment_all_pay(catalog: Catalog) -> None:
+    with ThreadPoolExecutor(8) as threads:
+        waits = list(threads.map(lambda _: catalog.pay_for_call("ec2", per_s=2, longest_s=60), range(24)))
+    assert sorted(waits) == [*[0] * 5, *(number / 2 for number in range(1, 20))]
+
+
 # What builds use together
 
 GROUP = ResourceKind.SECURITY_GROUP

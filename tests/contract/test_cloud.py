@@ -15,6 +15,7 @@ from imagesmith.core import (
     TAG_DIGEST,
     TAG_GENERATOR,
     TAG_SOURCE,
+    Budget,
     ImageQuery,
     ImageState,
     InstanceState,
@@ -22,6 +23,7 @@ from imagesmith.core import (
     ResourceKind,
 )
 from imagesmith.errors import (
+    CloudBusy,
     CredentialsRefused,
     DefinitionError,
     InstanceLost,
@@ -474,6 +476,63 @@ def test_a_busy_cloud_is_worth_another_try(site, call: Callable[..., object]):
     with pytest.raises(Transient, match=site.name):
         call(site.cloud(), site)
     call(site.cloud(), site)
+
+
+class Kept(Budget):
+    """A budget that notes what it is asked and told."""
+
+    def __init__(self) -> None:
+        self.spent: list[str] = []
+        self.overspent_times = 0
+
+    def spend(self, tried: str) -> None:
+        self.spent.append(tried)
+
+    def overspent(self) -> None:
+        self.overspent_times += 1
+
+
+class UsedUp(Budget):
+    """A budget that has nothing left."""
+
+    def spend(self, tried: str) -> None:
+        raise CloudBusy(f"{tried}: not now")
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda cloud, site: cloud.identity(),
+        lambda cloud, site: cloud.observe_instances([site.unknown_instance]),
+        lambda cloud, site: cloud.find_resources(),
+    ],
+    ids=["identity", "observe", "find"],
+)
+def test_the_budget_is_asked_before_the_cloud_is(site, call: Callable[..., object]):
+    cloud = site.cloud()
+    cloud.budget = kept = Kept()
+    call(cloud, site)
+    assert kept.spent
+    assert kept.overspent_times == 0
+
+
+def test_nothing_is_launched_when_the_budget_has_nothing_left(site):
+    cloud, request = site.cloud(), site.launch_request()
+    cloud.budget = UsedUp()
+    with pytest.raises(CloudBusy, match="not now"):
+        cloud.launch(request, site.ledger)
+    assert site.cloud().find_resources(request.build_id) == []
+
+
+def test_the_budget_is_told_of_too_many_calls(site):
+    if not site.says_too_many:
+        pytest.skip("this cloud has no word for it")
+    cloud = site.cloud()
+    cloud.budget = kept = Kept()
+    site.be_busy()
+    with pytest.raises(Transient, match=site.name):
+        cloud.observe_instances([site.unknown_instance])
+    assert kept.overspent_times == 1
 
 
 def test_an_unknown_instance_type_is_the_authors_mistake(site):

@@ -2,6 +2,9 @@
 
 import os
 import signal
+import subprocess
+import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -71,6 +74,27 @@ def test_one_that_was_killed_is_revived_at_its_address_and_one_that_runs_is_left
     assert server.revive() is True
     assert server.daemon.running() not in (None, pid)
     assert (server.url("postgres"), ask(url, "SELECT 1")) == (url, 1)
+
+
+def test_one_whose_death_its_parent_has_not_noted_yet_is_followed_by_another(server: Postgres) -> None:
+    server.stop()
+    starts = "import sys; from pathlib import Path; from imagesmith.local.postgres import Postgres; "
+    starts += "Postgres(Path(sys.argv[1]), run_directory=Path(sys.argv[2]), password='right').start(); "
+    starts += "print('started', flush=True); sys.stdin.read()"
+    places = [str(server.daemon.pid_path.parents[1] / "data"), str(server.daemon.pid_path.parent)]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen([sys.executable, "-c", starts, *places], **pipes) as parent:
+        assert parent.stdout is not None
+        assert parent.stdin is not None
+        assert parent.stdout.readline() == "started\n"
+        pid = server.daemon.running()
+        assert pid is not None
+        os.killpg(pid, signal.SIGKILL)
+        # It is a zombie until its parent ends.
+        threading.Timer(1.0, parent.stdin.close).start()
+        server.start()
+        assert server.daemon.running() not in (None, pid)
+    assert ask(server.url("postgres"), "SELECT 1") == 1
 
 
 def test_one_that_was_stopped_is_not_revived(server: Postgres) -> None:

@@ -24,8 +24,9 @@ from .airflow_rest import until
 from .conftest import Deployment
 from .simulated_builds import CLOUDS
 
-# So long the sandbox answers nobody when the network is cut.
+# So long the sandbox answers nobody when the network is cut, and is away when it was killed; who was held goes on then.
 CUT_S = 20.0
+AWAY_S = 3.0
 # Nimbus's driver ends an instance in one call, which waits for nothing.
 NEVER = {f"{Step.TERMINATE}.nimbus-hotel-kvm.in_wait"}
 
@@ -73,7 +74,7 @@ class Matrix:
     kills: int = 0
 
     def __post_init__(self) -> None:
-        self._points = Path(self.deployment.environment["IMAGESMITH_CRASH_POINTS"])
+        self._points = points_of(self.deployment)
 
     def arm(self, names: Iterable[str]) -> None:
         """These instants, beside those that were armed before."""
@@ -87,8 +88,7 @@ class Matrix:
         """No instant any more, and nobody is held."""
         for name in self.armed:
             (self._points / name).unlink(missing_ok=True)
-        for held in self._points.glob("*.reached"):
-            held.with_suffix(".go").touch()
+        let_go(self.deployment)
 
     def kill_at_each(self) -> None:
         """Kill at whatever instants are reached now; one kill may serve several that are held at a time."""
@@ -114,6 +114,17 @@ class Matrix:
 
     def _pid(self, path: Path) -> int:
         return int(path.read_text() or 0)
+
+
+def points_of(deployment: Deployment) -> Path:
+    """The directory where instants are armed."""
+    return Path(deployment.environment["IMAGESMITH_CRASH_POINTS"])
+
+
+def let_go(deployment: Deployment) -> None:
+    """Whoever is held goes on."""
+    for held in points_of(deployment).glob("*.reached"):
+        held.with_suffix(".go").touch()
 
 
 def _kill(pid: int) -> None:
@@ -163,15 +174,18 @@ def _bring_back(deployment: Deployment) -> None:
 
 
 def kill_sandbox(deployment: Deployment, holders: list[int]) -> None:
-    """All doors of the sandbox, and the machines behind them."""
+    """All doors of the sandbox, and the machines behind them; those that were held find them closed."""
     _kill(_sandbox_pid(deployment))
+    let_go(deployment)
+    time.sleep(AWAY_S)
     deployment.sandbox.run("up")
 
 
 def cut_network(deployment: Deployment, holders: list[int]) -> None:
-    """Nobody answers for a while, and no connection is refused."""
+    """Nobody answers those that were held, nor others, for a while, and no connection is refused."""
     pid = _sandbox_pid(deployment)
     os.kill(pid, signal.SIGSTOP)
+    let_go(deployment)
     try:
         time.sleep(CUT_S)
     finally:
@@ -182,13 +196,27 @@ def _sandbox_pid(deployment: Deployment) -> int:
     return int(next((deployment.home / "sandbox").glob("*.pid")).read_text().split()[0])
 
 
-VICTIMS: Mapping[str, tuple[Kill, float]] = {
-    "task": (kill_task, GATHER_S),
-    "executor": (kill_executor, GATHER_S),
-    "scheduler": (kill_component("scheduler"), GATHER_LONGEST_S),
-    "triggerer": (kill_component("triggerer"), GATHER_LONG_S),
-    "api-server": (kill_component("api-server"), GATHER_S),
-    "database": (kill_component("postgres"), GATHER_S),
-    "sandbox": (kill_sandbox, GATHER_S),
-    "network": (cut_network, GATHER_S),
+@dataclass(frozen=True)
+class Victim:
+    """How it is killed, how long what is held gathers before, and how many builds on each cloud go through it.
+
+    So many that several are held when the victim is killed, and none is killed more often than Airflow tries again.
+    """
+
+    kill: Kill
+    gather_s: float = GATHER_S
+    builds_each: int = 3
+
+
+VICTIMS: Mapping[str, Victim] = {
+    "task": Victim(kill_task),
+    "executor": Victim(kill_executor),
+    # With it die all tasks, at an instant or not.
+    "scheduler": Victim(kill_component("scheduler"), GATHER_LONGEST_S, builds_each=4),
+    "triggerer": Victim(kill_component("triggerer"), GATHER_LONG_S),
+    "api-server": Victim(kill_component("api-server")),
+    # Most of Airflow dies with it, and is brought back after it.
+    "database": Victim(kill_component("postgres"), GATHER_LONGEST_S, builds_each=4),
+    "sandbox": Victim(kill_sandbox),
+    "network": Victim(cut_network),
 }

@@ -102,9 +102,15 @@ class Builds:
         """Each successful, to one image, after one run of its script, from the instances it takes, no more."""
         for cloud, build_ids in self.ids().items():
             assert len(build_ids) == len(set(build_ids)) == len(self.runs[cloud])
+            targets = [self.deployment.catalog.target(build_id, cloud) for build_id in build_ids]
+            failed = [target for target in targets if target.state is not TargetState.SUCCESSFUL]
+            reasons = [f"{target.build_id}: {target.state}: {target.error}" for target in failed]
             launched = len(launched_on(self.deployment.sandbox, cloud) - self.launched[cloud])
             expected = sum(self._machines_of(build_id, cloud) for build_id in build_ids)
-            assert launched == expected, f"{cloud}: {launched} instances for {len(build_ids)} builds, not {expected}"
+            numbers = f"{cloud}: {launched} instances for {len(build_ids)} builds, not {expected}"
+            # A build that failed has launched fewer, or more.
+            assert launched == expected, f"{numbers}; failed: {reasons}"
+            assert not failed, f"failed: {reasons}"
             for build_id in build_ids:
                 self._assert_one(cloud, build_id)
             there, recorded = self.side_by_side(cloud)
@@ -126,7 +132,6 @@ class Builds:
     def _assert_one(self, cloud: str, build_id: str) -> None:
         catalog = self.deployment.catalog
         target = catalog.target(build_id, cloud)
-        assert target.state is TargetState.SUCCESSFUL, target.error
         rows = catalog.resources(build_id=build_id, include_gone=True)
         machines = self._machines_of(build_id, cloud)
         assert len([row for row in rows if row.kind is ResourceKind.INSTANCE]) == machines, rows

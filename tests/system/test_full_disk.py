@@ -15,7 +15,7 @@ from imagesmith.steps.runner import Step
 
 from .airflow_rest import Rest
 from .conftest import Deployment, own_include, own_sandbox, own_settings, running
-from .kill_matrix import Matrix
+from .kill_matrix import Matrix, let_go
 from .sandbox_listing import launched_on, left_on
 from .simulated_builds import CLOUDS, Builds, write_generators
 
@@ -52,8 +52,7 @@ def fill_while_they_go_on(deployment: Deployment, holders: list[int]) -> None:
     """Not a byte is free for a while, in which those that were held go on."""
     filler = deployment.home / "filler"
     _fill(deployment)
-    for held in (deployment.include.parent / "points").glob("*.reached"):
-        held.with_suffix(".go").touch()
+    let_go(deployment)
     time.sleep(FULL_S)
     filler.unlink()
     deployment.imagesmith("airflow", "up")

@@ -58,7 +58,7 @@ class BoardStore(Access):
         The first who wants something waits `tick_s` for company.
         """
         now = self._now()
-        round_ = _the_round(session, account, kind, now)
+        round_ = the_round(session, account, kind, now)
         if not _open_keys(session, round_):
             round_.due_at = max(round_.due_at, now + timedelta(seconds=tick_s))  # others may come
         rows = {row.key: row for row in _questions(session, account, kind, keys)}
@@ -90,7 +90,7 @@ class BoardStore(Access):
 
     @writes
     def _take(self, session: Session, account: str, kind: str, keys: Sequence[str], turn: Turn, tick_s: float) -> Turn:
-        round_ = _the_round(session, account, kind, self._now())
+        round_ = the_round(session, account, kind, self._now())
         return self._turn(session, round_, turn, keys, tick_s=tick_s)
 
     def _turn(self, session: Session, round_: Round, turn: Turn, keys: Sequence[str], *, tick_s: float) -> Turn:
@@ -120,7 +120,7 @@ class BoardStore(Access):
     @writes
     def renew_lease(self, session: Session, account: str, kind: str, number: int) -> None:
         """More time for the one who asks in that round."""
-        round_ = _the_round(session, account, kind, self._now())
+        round_ = the_round(session, account, kind, self._now())
         if round_.number == number:
             round_.lease_until = self._now() + LEASE
 
@@ -130,7 +130,7 @@ class BoardStore(Access):
     ) -> None:
         """The answers of the turn's round for all who wait; after one that `failed` all pause, longer each time."""
         now = self._now()
-        round_ = _the_round(session, account, kind, now)
+        round_ = the_round(session, account, kind, now)
         for row in _questions(session, account, kind, list(answers)):
             if row.answered < turn.number:
                 row.answered, row.answer, row.asked_at = turn.number, answers[row.key], turn.begun_at
@@ -157,7 +157,7 @@ def _wait_s(round_: Round, now: datetime) -> float:
     return max(0.0, (round_.due_at - now).total_seconds())
 
 
-def _the_round(session: Session, account: str, kind: str, now: datetime) -> Round:
+def the_round(session: Session, account: str, kind: str, now: datetime) -> Round:
     """The row of that kind of question, locked; made when it is first asked."""
     row = session.get(Round, (account, kind), with_for_update=True)
     if row is None:

@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from imagesmith import settings
 from imagesmith.catalog import schema_version
 from imagesmith.catalog.board import BoardStore
+from imagesmith.catalog.budgets import BudgetStore
 from imagesmith.catalog.builds import BuildStore
 from imagesmith.catalog.database import UPGRADE_CURE, Database
 from imagesmith.catalog.images import ImageStore
@@ -42,6 +43,7 @@ class Catalog(
     PageStore,
     RecoveryStore,
     BoardStore,
+    BudgetStore,
 ):
     """A catalog by its URL (SQLite or PostgreSQL), safe to share between threads and across a fork.
 

@@ -17,6 +17,7 @@ from typing import Any
 from urllib.parse import quote
 from xml.etree import ElementTree
 
+from imagesmith.core import Budget
 from imagesmith.errors import CloudBusy, CloudError, CredentialsRefused, ImagesmithError, SetupError
 
 BUCKET = "Repo"
@@ -52,6 +53,7 @@ class Cumulus:
     https: bool = False
     # `requests.request`, or what a test puts in its place.
     send: Callable[..., Any] | None = None
+    budget: Callable[[], Budget] = Budget
 
     @property
     def own(self) -> str:
@@ -131,6 +133,7 @@ class Cumulus:
         headers["Authorization"] = f"AWS {self.access_key}:{signature}"
         tried = f"{method} {path} of the repository {self.repository}"
         address = url + (f"?{sub_resource}" if sub_resource else "")
+        self.budget().spend(tried)
         try:
             send = self.send or requests.request
             body: dict[str, Any] = {} if content is None else {"data": content}
@@ -138,6 +141,8 @@ class Cumulus:
             reply = send(method, address, params=asked, headers=headers, timeout=TIMEOUT_S, **body)
         except requests.RequestException as error:
             raise CloudBusy(f"{self.cloud}: {tried}: {error}; it is tried again") from error
+        if reply.status_code == 429:
+            self.budget().overspent()
         if reply.status_code == 404 and missing_ok:
             return None
         if reply.status_code >= 400:

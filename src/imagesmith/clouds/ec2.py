@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 from imagesmith.clouds.ec2_cleanup import SETTLE_S, Deletion, Inventory, chunks, pages, refusal
-from imagesmith.clouds.ec2_errors import WHEN_SAVING, translate
+from imagesmith.clouds.ec2_errors import THROTTLED, WHEN_SAVING, code_of, translate
 from imagesmith.clouds.ec2_launch import Launching
 from imagesmith.clouds.ec2_words import (
     Ec2Settings,
@@ -292,8 +292,11 @@ class Ec2Cloud(Cloud):
         from botocore.exceptions import BotoCoreError, ClientError
         from botocore.parsers import ResponseParserError
 
+        self.budget.spend(tried)
         try:
             reply: dict[str, Any] = getattr(self._client(service), method)(**arguments)
             return reply
         except (BotoCoreError, ClientError, ResponseParserError) as error:
+            if code_of(error) in THROTTLED:
+                self.budget.overspent()
             raise translate(self.name, tried, error=error, special=special) from error

@@ -37,6 +37,12 @@ _PROFILE = Meaning(DefinitionError, "check instance_profile of {cloud} in includ
 _CAPACITY = Meaning(LaunchRefused, "choose another instance_type or subnet, or build later")
 _LOST = Meaning(InstanceLost, "start the build again")
 
+# What says that there were too many calls.
+THROTTLED = (
+    "RequestLimitExceeded", "Throttling", "ThrottlingException", "ThrottledException", "RequestThrottled",
+    "RequestThrottledException", "TooManyRequestsException", "EC2ThrottledException", "SlowDown",
+)  # fmt: skip
+
 _MEANINGS: Mapping[Meaning, tuple[str, ...]] = {
     CREDENTIALS: (
         "AuthFailure", "InvalidClientTokenId", "SignatureDoesNotMatch", "UnrecognizedClientException",
@@ -46,9 +52,7 @@ _MEANINGS: Mapping[Meaning, tuple[str, ...]] = {
     ),
     PERMISSION: ("UnauthorizedOperation", "AccessDenied", "AccessDeniedException"),
     BUSY: (
-        "RequestLimitExceeded", "Throttling", "ThrottlingException", "ThrottledException", "RequestThrottled",
-        "RequestThrottledException", "TooManyRequestsException", "EC2ThrottledException",
-        "BandwidthLimitExceeded", "SlowDown", "PriorRequestNotComplete", "RequestTimeout",
+        *THROTTLED, "BandwidthLimitExceeded", "PriorRequestNotComplete", "RequestTimeout",
         "RequestTimeoutException", "InternalError",
         "InternalFailure", "ServerInternal", "ServiceUnavailable", "Unavailable",
     ),

@@ -314,6 +314,7 @@ class MemoryCloud(Cloud):
     @contextmanager
     def _call(self, method: str) -> Iterator[World]:
         """The world for one call of the port, with the faults set on that method."""
+        self.budget.spend(method)
         with self.world() as world:
             world.calls[method] = world.calls.get(method, 0) + 1
             if not self.accepted:
@@ -331,6 +332,8 @@ class MemoryCloud(Cloud):
 
     def _error(self, method: str, fault: Fault) -> errors.ImagesmithError:
         kind: type[errors.ImagesmithError] = getattr(errors, fault.error)
+        if kind is errors.CloudBusy:
+            self.budget.overspent()
         return kind(f"{self.name}: {method}: {fault.message}")
 
 

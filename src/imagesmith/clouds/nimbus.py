@@ -93,7 +93,7 @@ class NimbusCloud(Cloud):
     ) -> None:
         super().__init__(name)
         self.settings = settings
-        self._client = CloudClient(name, settings, credentials)
+        self._client = CloudClient(name, settings, credentials, budget=lambda: self.budget)
         self._store = Cumulus(
             cloud=name,
             repository=settings.repository,
@@ -101,6 +101,7 @@ class NimbusCloud(Cloud):
             access_key=credentials.access_key,
             secret_key=credentials.secret_key,
             https=settings.repository_https,
+            budget=lambda: self.budget,
         )
         self._notes = Notes(self._store)
         self._home = (home or deployment.home()) / "nimbus" / name

@@ -14,7 +14,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,6 +29,7 @@ from imagesmith.clouds.nimbus_words import (
     number_in,
     pkcs1,
 )
+from imagesmith.core import Budget
 from imagesmith.errors import CloudBusy, SetupError
 
 # A status takes a Java program some seconds; a launch answers when the service has accepted it.
@@ -64,13 +65,22 @@ class Output:
 class CloudClient:
     """The client of one cloud with one user's credentials."""
 
-    def __init__(self, cloud: str, settings: NimbusSettings, credentials: NimbusCredentials) -> None:
+    def __init__(
+        self,
+        cloud: str,
+        settings: NimbusSettings,
+        credentials: NimbusCredentials,
+        *,
+        budget: Callable[[], Budget] = Budget,
+    ) -> None:
         self.cloud = cloud
+        self._budget = budget
         self._settings = settings
         self._credentials = credentials
 
     def ask(self, tried: str, history: Path, *arguments: str) -> Output:
         """One short call; raises CloudBusy when the client hangs, SetupError when it is not there."""
+        self._budget().spend(tried)
         with self._secrets() as secrets:
             argv = self._argv(secrets, history, *arguments)
             try:
@@ -95,6 +105,7 @@ class CloudClient:
 
         The client would wait until the workspace runs; it is ended before. Raises what the client says went wrong.
         """
+        self._budget().spend(tried)
         # The service counts whole minutes, and cuts off what is more.
         arguments = ("--run", "--hours", f"{(minutes + 0.5) / 60:.4f}", "--name", source, "--ssh-pubkey", str(key))
         with self._secrets(memory_mb=memory_mb) as secrets, tempfile.TemporaryFile("w+") as said:
@@ -129,6 +140,7 @@ class CloudClient:
 
         `out` and `err` get what the client says, `ended` its exit code once it has come to an end by itself.
         """
+        self._budget().spend(f"save {newname}")
         secrets = self._make_secrets()
         arguments = ["--save", "--handle", HANDLE, "--newname", newname, *(["--common"] if common else [])]
         argv = ["/bin/sh", "-c", _KEEPER, "sh", str(secrets), str(ended), *self._argv(secrets, history, *arguments)]

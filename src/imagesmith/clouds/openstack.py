@@ -84,7 +84,7 @@ class OpenStackCloud(Cloud):
         super().__init__(name)
         self._end_credential = end_credential
         self.settings = settings or OpenStackSettings()
-        self._api = Api(name, connect)
+        self._api = Api(name, connect, lambda: self.budget)
         self._lock = threading.Lock()
         self._network_api: Network | None = None
         self._inventory = Inventory(self._api, self._network)

@@ -15,6 +15,10 @@ from urllib.parse import parse_qs, urlsplit
 
 from imagesmith.clouds.meanings import Meaning
 from imagesmith.clouds.openstack_errors import Refused, failed, refused, sdk_errors, words_of
+from imagesmith.core import Budget
+
+# The status by which all services say that there were too many calls.
+TOO_MANY = 429
 
 
 @dataclass(frozen=True)
@@ -29,11 +33,13 @@ class Api:
     """Calls to `compute`, `image`, `network` and `block_storage` of one cloud.
 
     `connect` gives an `openstack.connection.Connection` that never reads files or the environment; it is called once.
+    `budget` gives the account's budget, which is asked before the login and each call to a service.
     """
 
-    def __init__(self, cloud: str, connect: Callable[[], Any]) -> None:
+    def __init__(self, cloud: str, connect: Callable[[], Any], budget: Callable[[], Budget] = Budget) -> None:
         self.cloud = cloud
         self._connect = connect
+        self._budget = budget
         self._connection: Any = None
         self._lock = threading.Lock()
 
@@ -76,7 +82,10 @@ class Api:
         **request: Any,
     ) -> Answer:
         """One call; raises our errors, with a Refused as cause where the service answered."""
+        self._budget().spend(tried)
         reply = self._guarded(tried, lambda: self._sent(service, method, path, request))
+        if reply.status_code == TOO_MANY:
+            self._budget().overspent()
         if reply.status_code >= 400:
             cause = Refused(reply.status_code, words_of(reply.content))
             raise refused(self.cloud, tried, cause, special=special, launching=launching) from cause
@@ -120,6 +129,7 @@ class Api:
     def _opened(self) -> Any:
         with self._lock:
             if self._connection is None:
+                self._budget().spend("log in")
                 self._connection = self._connect()
             return self._connection
 
@@ -130,6 +140,8 @@ class Api:
         try:
             return call()
         except sdk_errors() as error:
+            if getattr(error, "http_status", None) == TOO_MANY:
+                self._budget().overspent()
             raise failed(self.cloud, tried, error) from error
 
 

@@ -15,10 +15,11 @@ import sqlalchemy
 from imagesmith.errors import SetupError
 from imagesmith.local import account, ports
 from imagesmith.local.keys import write_private
-from imagesmith.processes import Daemon
+from imagesmith.processes import Daemon, started_at
 
 USER = "imagesmith"
 _START_LIMIT_S = 60.0
+_BURIAL_LIMIT_S = 30.0
 _SETTINGS = {
     "listen_addresses": ports.LOOPBACK,
     "unix_socket_directories": "",
@@ -72,6 +73,7 @@ class Postgres:
         """Leaves the server running and ready; the first start makes its data directory."""
         if self.daemon.running() is None:
             self._initialise()
+            self._await_burial()
             settings = [f"--{name.replace('_', '-')}={value}" for name, value in _SETTINGS.items()]
             argv = [*self._as_account(), str(binaries() / "postgres"), "-D", str(self._data), *settings]
             self.daemon.start([*argv, f"--port={self._free_port()}"], cwd=Path("/"))
@@ -111,6 +113,16 @@ class Postgres:
         password_file.unlink()
         if made.returncode != 0:
             raise SetupError(f"PostgreSQL's data directory {self._data} could not be made: {made.stderr.strip()}")
+
+    def _await_burial(self) -> None:
+        """A killed server's number is taken until its parent takes note of it, and so long no other will start."""
+        try:
+            last = int((self._data / "postmaster.pid").read_text().split()[0])
+        except (OSError, ValueError, IndexError):
+            return
+        deadline = time.monotonic() + _BURIAL_LIMIT_S
+        while Path(f"/proc/{last}").exists() and started_at(last) is None and time.monotonic() < deadline:
+            time.sleep(0.05)
 
     def _give_away(self, *paths: Path) -> None:
         owner = account.own_account()
