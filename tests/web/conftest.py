@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,7 +16,10 @@ from starlette.testclient import TestClient
 
 from imagesmith.catalog.records import BuildState, NewTarget
 from imagesmith.catalog.store import Catalog
+from imagesmith.consistency import compare
 from imagesmith.core import TargetState
+from imagesmith.inventory import Inventory, Package
+from imagesmith.plan import Plan, PlannedScript, PlannedSource, PlannedTarget
 from imagesmith.web.app import PREFIX, create_app
 from imagesmith.web.host import Answer
 from imagesmith.web.parts import REST
@@ -43,6 +46,49 @@ clouds:
     instance_type: m1.small
 """
 SCRIPT = "#!/bin/sh\napt-get install dstat\n"
+INVENTORY = Inventory(
+    os={"ID": "debian", "VERSION_ID": "12", "PRETTY_NAME": "Debian GNU/Linux 12"},
+    kernel="6.1.0-28",
+    architecture="x86_64",
+    packages=(
+        Package(manager="dpkg", name="dstat", version="0.7.4-6.1", architecture="all"),
+        Package(manager="dpkg", name="openssl", version="3.0.14-1", architecture="amd64"),
+    ),
+)
+
+
+def plan_of(build_id: str, generator: str, version: str, clouds: Iterable[str]) -> Plan:
+    """What a build of the generator froze."""
+    return Plan(
+        build_id=build_id,
+        generator=generator,
+        version=version,
+        description="",
+        script_sha256="0" * 64,
+        scripts=(PlannedScript(name="tools.sh", text=SCRIPT, sha256="1" * 64),),
+        files=(),
+        parameters={"extra": ""},
+        created=datetime.now(UTC),
+        time_limit_s=3600,
+        targets={
+            cloud: PlannedTarget(
+                cloud=cloud,
+                cloud_type={"ec2": "ec2", "hotel": "openstack"}[cloud],
+                settings={},
+                source_image=PlannedSource(id="ami-12345678"),
+                ssh_username="admin",
+                instance_type="t3.small",
+                image_name=f"{generator}-{build_id}",
+                image_name_template="{generator}-{build_id}",
+                public=False,
+                tags={},
+                required=True,
+                disk_gib=None,
+                time_limits_s={},
+            )
+            for cloud in clouds
+        },
+    )
 
 
 @dataclass
@@ -68,8 +114,20 @@ class Web:
     def file(self, name: str) -> Path:
         return self.include / "generators" / f"{name}.yaml"
 
-    def built(self, generator: str = "tools", *, state: BuildState = BuildState.SUCCESSFUL, **about: Any) -> str:
-        """A build of the generator that has ended, `about` as its targets' states by cloud; its id."""
+    def built(
+        self,
+        generator: str = "tools",
+        *,
+        state: BuildState = BuildState.SUCCESSFUL,
+        inside: Inventory | None = INVENTORY,
+        source: str = "ami-12345678",
+        image_name: str = "an image",
+        **about: Any,
+    ) -> str:
+        """A build of the generator, `about` as its targets' states by cloud; its id.
+
+        Its images hold what is `inside` and were made from the `source` image.
+        """
         number = len(self.catalog.builds(limit=1000))
         build_id = f"20261127-0003{number:02d}-1a2b3c"
         run_id = f"manual__of_{number}"
@@ -84,18 +142,25 @@ class Web:
             run_id=run_id,
             requested_by="ann",
             requested_how="manual",
-            plan={},
+            plan=plan_of(build_id, generator, f"version{number:05d}", targets).model_dump(mode="json"),
             deadline=datetime.now(UTC) + timedelta(hours=1),
             targets=[NewTarget(cloud=cloud, image_name=f"{generator}-{build_id}") for cloud in targets],
         )
+        digest = self.catalog.record_inventory(inside) if inside else ""
         for cloud, target in targets.items():
-            self._ended(build_id, cloud, target)
+            self.catalog.update_target(build_id, cloud, source_image_id=source, inventory_digest=digest)
+            self._ended(build_id, cloud, target, image_name=image_name)
         if state.ended:
+            comparison = compare(dict.fromkeys(targets, inside))
+            if comparison:
+                document = comparison.model_dump(mode="json")
+                self.catalog.record_comparison(build_id, verdict=str(comparison.verdict), comparison=document)
+            self.catalog.record_provenance(build_id, '{"payload": ""}' if inside else "")
             self.catalog.end_build(build_id, state)
         self.host.runs[generator, run_id] = "failed" if state.ended else "running"
         return build_id
 
-    def _ended(self, build_id: str, cloud: str, state: TargetState) -> None:
+    def _ended(self, build_id: str, cloud: str, state: TargetState, *, image_name: str) -> None:
         self.catalog.start_step(build_id, cloud, "launch")
         if state is TargetState.FAILED:
             self.catalog.end_step(build_id, cloud, "launch", "no room left; ask for more")
@@ -105,7 +170,7 @@ class Web:
         self.catalog.advance_target(build_id, cloud, state)
         if state is TargetState.SUCCESSFUL:
             image_id = f"img-{cloud}-{build_id}"
-            self.catalog.record_image(build_id, cloud, image_id=image_id, name="an image")
+            self.catalog.record_image(build_id, cloud, image_id=image_id, name=image_name)
             self.catalog.image_available(cloud, image_id)
 
 

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from imagesmith.catalog.access import Access, reads, record
 from imagesmith.catalog.records import BuildState, ImageRecord
-from imagesmith.catalog.schema import Build, GeneratorVersion, SavedImage, Target
+from imagesmith.catalog.schema import Build, GeneratorVersion, InventoryPackage, SavedImage, Target
 from imagesmith.core import TargetState
 
 
@@ -113,6 +113,7 @@ class PageStore(Access):
         *,
         generators: Collection[str],
         cloud: str | None = None,
+        package_ids: Collection[int] | None = None,
         saved_after: datetime | None = None,
         saved_before: datetime | None = None,
         include_deleted: bool = False,
@@ -122,6 +123,9 @@ class PageStore(Access):
         """Saved images, newest first, and how many there are in all."""
         wanted: list[ColumnElement[bool]] = [SavedImage.generator.in_(generators)]
         wanted += [SavedImage.cloud == cloud] if cloud is not None else []
+        if package_ids is not None:
+            holding = select(InventoryPackage.digest).where(InventoryPackage.package_id.in_(package_ids))
+            wanted += [SavedImage.inventory_digest.in_(holding)]
         wanted += [SavedImage.created_at >= saved_after] if saved_after is not None else []
         wanted += [SavedImage.created_at <= saved_before] if saved_before is not None else []
         wanted += [] if include_deleted else [SavedImage.deleted_at.is_(None)]

@@ -8,7 +8,7 @@ from fastapi.openapi.utils import get_openapi
 
 import imagesmith
 from imagesmith.catalog.store import Catalog
-from imagesmith.web.api import builds, clouds, generators, images, versions
+from imagesmith.web.api import builds, clouds, generators, histories, images, proofs, searches, versions
 from imagesmith.web.api.answers import ProblemShown
 from imagesmith.web.door import GUARD, Door
 from imagesmith.web.host import Host
@@ -18,7 +18,16 @@ from imagesmith.web.shelf import Shelf
 
 PREFIX = "/imagesmith"
 # One file a resource. What is named later in a path stands before what is named more widely.
-ROUTERS = (clouds.router, versions.router, generators.router, builds.router, images.router)
+ROUTERS = (
+    clouds.router,
+    versions.router,
+    generators.router,
+    proofs.router,
+    builds.router,
+    histories.router,
+    images.router,
+    searches.router,
+)
 
 _DESCRIPTION = f"""Clouds, generators, builds and images of this deployment.
 

@@ -15,7 +15,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from imagesmith.errors import BuildStateError, DefinitionError, ImagesmithError, SetupError, Transient
+from imagesmith.errors import BuildStateError, DefinitionError, ImagesmithError, QuestionRefused, SetupError, Transient
 from imagesmith.findings import Finding, on_one_line
 
 MEDIA_TYPE = "application/problem+json"
@@ -91,6 +91,7 @@ def forbidden(what: str) -> Problem:
 
 _STATUS: Sequence[tuple[type[ImagesmithError], int]] = (
     (DefinitionError, 422),
+    (QuestionRefused, 422),
     (BuildStateError, 409),
     (SetupError, 503),
     (Transient, 503),

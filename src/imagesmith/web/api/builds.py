@@ -59,6 +59,7 @@ class TargetShown(BaseModel):
     error: str
     image_id: str
     image_name: str
+    unchanged_since: str = Field(description="the build whose image this is, where a new one would be the same")
     source_image_id: str
     source_image_name: str
     instance_id: str
@@ -85,6 +86,7 @@ class BuildShown(BaseModel):
     requested_how: str
     created_at: datetime
     ended_at: datetime | None
+    verdict: str = Field(description='whether its images are the same; "" where there is one alone')
     targets: list[TargetShown]
 
 
@@ -104,6 +106,7 @@ class BuildListed(BaseModel):
     requested_how: str
     created_at: datetime
     ended_at: datetime | None
+    verdict: str
     targets: dict[str, TargetState]
 
 
@@ -129,7 +132,7 @@ def start_build(
     conf = runs.Wanted(wanted.clouds, wanted.parameters, passwords).conf()
     run = runs.start(parts.host, caller, wanted.generator, conf, note=wanted.note)
     response.headers["Location"] = address(request, "runs", run.dag_id, run.run_id)
-    return _run_shown(parts, run)
+    return run_shown(parts, run)
 
 
 @router.get("/builds", responses=refusals(422))
@@ -164,7 +167,7 @@ def read_build(parts: PartsDep, caller: CallerDep, build_id: BuildId) -> BuildSh
 def cancel_build(parts: PartsDep, caller: CallerDep, build_id: BuildId) -> RunShown:
     """End the build; what it made on its clouds is deleted, which takes its time."""
     build = the_build(parts, caller, build_id, Right.STEER)
-    return _run_shown(parts, runs.cancel(parts.host, caller, build))
+    return run_shown(parts, runs.cancel(parts.host, caller, build))
 
 
 @router.post("/builds/{build_id}/retry", status_code=202, responses=refusals(404, 409, 422, 502))
@@ -174,7 +177,7 @@ def retry_build(parts: PartsDep, caller: CallerDep, build_id: BuildId) -> RunSho
     targets = parts.catalog.targets(build_id)
     known = parts.shelf.clouds()
     asking = known.broken | {name for name, cloud in known.clouds.items() if cloud.asks_password}
-    return _run_shown(parts, runs.retry(parts.host, caller, build, targets, asking=frozenset(asking)))
+    return run_shown(parts, runs.retry(parts.host, caller, build, targets, asking=frozenset(asking)))
 
 
 @router.get("/runs/{generator}/{run_id:path}", responses=refusals(404, 422, 502))
@@ -190,10 +193,11 @@ def read_run(
     run = runs.find(parts.host, caller, generator, run_id)
     if run is None:
         raise not_found(f"run {run_id[:80]} of {generator}")
-    return _run_shown(parts, run)
+    return run_shown(parts, run)
 
 
-def _run_shown(parts: Parts, run: runs.Run) -> RunShown:
+def run_shown(parts: Parts, run: runs.Run) -> RunShown:
+    """The run, and its build if that has begun."""
     build = parts.catalog.find_build(run.dag_id, run.run_id)
     return RunShown(
         generator=run.dag_id,

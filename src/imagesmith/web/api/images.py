@@ -1,4 +1,4 @@
-"""Images: list and read."""
+"""Images: list and read, by cloud, generator, age and what is inside."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
@@ -8,11 +8,21 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from imagesmith.core import ImageState
 from imagesmith.web.api.answers import refusals
+from imagesmith.web.history import asked_packages, the_image
 from imagesmith.web.paging import Listed, PagingDep, link_pages
 from imagesmith.web.parts import CallerDep, PartsDep, visible_generators
-from imagesmith.web.problems import not_found
 
 router = APIRouter(prefix="/images", tags=["images"])
+CloudName = Annotated[str, Path(max_length=100, examples=["ec2"])]
+ImageId = Annotated[str, Path(max_length=500, examples=["ami-0123456789abcdef0"])]
+Package = Annotated[
+    str,
+    Query(
+        max_length=250,
+        description="a name, or one with <, <=, =, >= or > and a version; `pip:NAME` asks one manager",
+        examples=["openssl<3.0.15"],
+    ),
+]
 Days = Annotated[float | None, Query(ge=0, le=36_500, allow_inf_nan=False)]
 
 
@@ -46,6 +56,7 @@ def list_images(
     paging: PagingDep,
     generator: Annotated[str | None, Query(max_length=100, examples=["dstat"])] = None,
     cloud: Annotated[str | None, Query(max_length=100, examples=["ec2"])] = None,
+    package: Package | None = None,
     older_than_days: Days = None,
     newer_than_days: Days = None,
     deleted: Annotated[bool, Query(description="with those that are no more")] = False,
@@ -55,6 +66,7 @@ def list_images(
     images, total = parts.catalog.images_page(
         generators=seen if generator is None else seen & {generator},
         cloud=cloud,
+        package_ids=None if package is None else asked_packages(parts, seen, package).numbers,
         saved_before=_ago(older_than_days),
         saved_after=_ago(newer_than_days),
         include_deleted=deleted,
@@ -69,14 +81,11 @@ def list_images(
 def read_image(
     parts: PartsDep,
     caller: CallerDep,
-    cloud: Annotated[str, Path(max_length=100, examples=["ec2"])],
-    image_id: Annotated[str, Path(max_length=500, examples=["ami-0123456789abcdef0"])],
+    cloud: CloudName,
+    image_id: ImageId,
 ) -> ImageShown:
     """One image, by its cloud and its id there."""
-    image = parts.catalog.find_image(cloud, image_id)
-    if image is None or not parts.host.sees(caller, [image.generator]):
-        raise not_found(f"image {image_id[:80]} on {cloud[:80]}")
-    return ImageShown.model_validate(image)
+    return ImageShown.model_validate(the_image(parts, caller, cloud, image_id))
 
 
 def _ago(days: float | None) -> datetime | None:
