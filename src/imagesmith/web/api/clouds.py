@@ -10,7 +10,7 @@ from imagesmith.names import NAME_SHAPE
 from imagesmith.web import runs
 from imagesmith.web.api.answers import refusals
 from imagesmith.web.host import Caller
-from imagesmith.web.paging import Listed, PagingDep, link_pages
+from imagesmith.web.paging import Listed, Paging, PagingDep, link_pages
 from imagesmith.web.parts import CallerDep, Parts, PartsDep, address, require_clouds
 from imagesmith.web.problems import not_found
 
@@ -48,11 +48,9 @@ def list_clouds(
     parts: PartsDep, caller: CallerDep, request: Request, response: Response, paging: PagingDep
 ) -> Listed[CloudShown]:
     """All clouds a generator may name."""
-    require_clouds(parts, caller)
-    known = parts.shelf.clouds().clouds
-    link_pages(request, response, paging, total=len(known))
-    page = sorted(known)[paging.offset : paging.offset + paging.limit]
-    return Listed(items=[_shown(parts, caller, name, known[name]) for name in page], total=len(known))
+    found = clouds_page(parts, caller, paging)
+    link_pages(request, response, paging, total=found.total)
+    return found
 
 
 @router.get("/{cloud}", responses=refusals(404, 422))
@@ -64,10 +62,9 @@ def read_cloud(parts: PartsDep, caller: CallerDep, cloud: CloudName) -> CloudSho
 @router.post("/{cloud}/tests", status_code=status.HTTP_202_ACCEPTED, responses=refusals(404, 409, 422, 502))
 def test_cloud(parts: PartsDep, caller: CallerDep, cloud: CloudName, request: Request, response: Response) -> TestShown:
     """Ask the cloud, read-only, whom it takes us for. Where the answer will be is in `Location`."""
-    _the_cloud(parts, caller, cloud)
-    run = runs.start(parts.host, caller, DAG_ID, {"cloud": cloud}, note=f"asked by {caller.name}")
-    response.headers["Location"] = address(request, "clouds", cloud, "tests", run.run_id)
-    return _test(parts, caller, run)
+    started = start_test(parts, caller, cloud)
+    response.headers["Location"] = address(request, "clouds", cloud, "tests", started.run_id)
+    return started
 
 
 @router.get("/{cloud}/tests/{run_id:path}", responses=refusals(404, 409, 422, 502))
@@ -75,6 +72,26 @@ def read_test(
     parts: PartsDep, caller: CallerDep, cloud: CloudName, run_id: Annotated[str, Path(max_length=250)]
 ) -> TestShown:
     """What the cloud answered, if it has by now."""
+    return test_so_far(parts, caller, cloud, run_id)
+
+
+def clouds_page(parts: Parts, caller: Caller, paging: Paging) -> Listed[CloudShown]:
+    """A part of the clouds, by name."""
+    require_clouds(parts, caller)
+    known = parts.shelf.clouds().clouds
+    page = sorted(known)[paging.offset : paging.offset + paging.limit]
+    return Listed(items=[_shown(parts, caller, name, known[name]) for name in page], total=len(known))
+
+
+def start_test(parts: Parts, caller: Caller, cloud: str) -> TestShown:
+    """The test of the cloud, which has just begun."""
+    _the_cloud(parts, caller, cloud)
+    run = runs.start(parts.host, caller, DAG_ID, {"cloud": cloud}, note=f"asked by {caller.name}")
+    return _test(parts, caller, run)
+
+
+def test_so_far(parts: Parts, caller: Caller, cloud: str, run_id: str) -> TestShown:
+    """The test as it is now."""
     _the_cloud(parts, caller, cloud)
     run = runs.find(parts.host, caller, DAG_ID, run_id)
     if run is None:
