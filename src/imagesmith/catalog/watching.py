@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -23,11 +24,11 @@ OPEN = [state for state in BuildState if state not in ENDED]
 
 @dataclass(frozen=True)
 class WatchedBuild:
-    """A build with marks that change with what pages show: of its targets and steps, and of its scripts' output."""
+    """A build with what changes with all that pages show of it: its steps, and by cloud how far its output is."""
 
     summary: BuildSummary
-    steps_mark: str
-    output_mark: str
+    steps: str
+    output: Mapping[str, str]
 
 
 class WatchStore(Access):
@@ -71,8 +72,9 @@ def _watched(rows: list[Any]) -> WatchedBuild:
     summary = BuildSummary(**about, targets={row.cloud: row.target_state for row in targets})
     return WatchedBuild(
         summary,
-        steps_mark=repr([(row.cloud, row.target_attempt, row.steps) for row in targets]),
-        output_mark=repr(
-            [(row.script_index, row.output_offset, row.test_index, row.test_output_offset) for row in targets]
-        ),
+        steps=repr([(row.cloud, row.target_attempt, row.steps) for row in targets]),
+        output={
+            row.cloud: f"{row.script_index} {row.output_offset} {row.test_index} {row.test_output_offset}"
+            for row in targets
+        },
     )

@@ -13,8 +13,11 @@ from imagesmith.web.api import builds, clouds, generators, histories, images, pr
 from imagesmith.web.api.answers import ProblemShown
 from imagesmith.web.door import GUARD, Door
 from imagesmith.web.host import Host
+from imagesmith.web.pages import builds as build_pages
 from imagesmith.web.pages import clouds as cloud_pages
+from imagesmith.web.pages import events, output, starts
 from imagesmith.web.pages import generators as generator_pages
+from imagesmith.web.pages import images as image_pages
 from imagesmith.web.pages.frame import at, is_page, problem_page
 from imagesmith.web.pages.static import STATIC, Files
 from imagesmith.web.parts import REST, Parts
@@ -33,7 +36,15 @@ ROUTERS = (
     images.router,
     searches.router,
 )
-PAGES = (generator_pages.router, cloud_pages.router)
+PAGES = (
+    starts.router,
+    generator_pages.router,
+    events.router,
+    output.router,
+    build_pages.router,
+    image_pages.router,
+    cloud_pages.router,
+)
 
 _DESCRIPTION = f"""Clouds, generators, builds and images of this deployment.
 

@@ -21,6 +21,14 @@ ENDED = ("success", "failed")
 # Of a task, that nothing more will come of this try.
 OVER = (*ENDED, "skipped", "upstream_failed", "removed")
 RETRIED = (TargetState.FAILED, TargetState.CANCELLED)
+# By step the task of the cloud's group, as in dags/image_generators.py.
+TASKS = {
+    "launch": "launch_vm",
+    "customize": "customize",
+    "save": "snapshot_image",
+    "verify": "verify_image",
+    "terminate": "terminate",
+}
 # Tasks of a build that belong to no cloud.
 FIRST, LAST = "begin", "publish"
 # Airflow reads the folder anew this often.

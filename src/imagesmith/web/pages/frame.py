@@ -13,6 +13,7 @@ from fastapi import Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from imagesmith.web.ansi import as_html
 from imagesmith.web.door import CALLER
 from imagesmith.web.host import Caller
 from imagesmith.web.pages import words
@@ -21,11 +22,17 @@ from imagesmith.web.problems import Problem, shown
 
 TEMPLATES = Path(__file__).parent.parent / "templates"
 # Name and path of each entry of the navigation; only what there is.
-NAVIGATION = (("Generators", "generators"), ("Clouds", "clouds"))
+NAVIGATION = (("Generators", "generators"), ("Builds", "builds"), ("Images", "images"), ("Clouds", "clouds"))
 # In Airflow's navigation, and in the path of its page there.
 TITLE, ROUTE = "Image generators", "imagesmith"
 # What stands in the address after a change, and what the page then says.
-DONE = {"added": "Added.", "saved": "Saved.", "deleted": "Deleted; its builds and images stay."}
+DONE = {
+    "added": "Added.",
+    "saved": "Saved.",
+    "deleted": "Deleted; its builds and images stay.",
+    "cancelled": "Cancelled; what it made on its clouds is being deleted.",
+    "retried": "Begun again on the clouds where it failed.",
+}
 
 _environment = Environment(
     loader=FileSystemLoader(TEMPLATES),
@@ -34,30 +41,33 @@ _environment = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-_environment.filters |= {"ago": words.ago, "utc": words.utc, "lasted": words.lasted}
+_environment.filters |= {"ago": words.ago, "utc": words.utc, "lasted": words.lasted, "coloured": as_html}
 _environment.globals |= {"badge_colour": words.badge_colour}
 
 
 def page(request: Request, template: str, *, status: int = 200, **about: Any) -> HTMLResponse:
     """The page of that template. Templates find `at(…)`, `static(…)`, `caller` and `navigation` beside `about`."""
     nonce = secrets.token_urlsafe(16)
+    return HTMLResponse(render(request, template, nonce=nonce, **about), status, headers=_headers(nonce))
+
+
+def render(request: Request, template: str, **about: Any) -> str:
+    """The text of that template, which may be a part of a page."""
     caller: Caller | None = getattr(request.state, CALLER, None)
 
     def static(name: str) -> str:
         return f"{at(request, STATIC, *name.split('/'))}?v={version_of(name)}"
 
-    text = _environment.get_template(template).render(
+    return _environment.get_template(template).render(
         at=lambda *segments, **query: at(request, *segments, **query),
         static=static,
         caller=caller,
         navigation=NAVIGATION,
         here=_inner_path(request.scope).strip("/").partition("/")[0],
         done=DONE.get(request.query_params.get("done", ""), ""),
-        nonce=nonce,
         airflow=request.app.state.parts.host.page,
         **about,
     )
-    return HTMLResponse(text, status, headers=_headers(nonce))
 
 
 def at(request: Request, *segments: str, **query: object) -> str:
