@@ -14,6 +14,7 @@ from imagesmith.web.api.answers import ProblemShown
 from imagesmith.web.door import GUARD, Door
 from imagesmith.web.host import Host
 from imagesmith.web.pages import clouds as cloud_pages
+from imagesmith.web.pages import generator as generator_page
 from imagesmith.web.pages import generators as generator_pages
 from imagesmith.web.pages.frame import at, is_page, problem_page
 from imagesmith.web.pages.static import STATIC, Files
@@ -24,7 +25,7 @@ from imagesmith.web.shelf import Shelf
 PREFIX = "/imagesmith"
 # One file a resource. What is named later in a path stands before what is named more widely.
 ROUTERS = (clouds.router, versions.router, generators.router, builds.router, images.router)
-PAGES = (generator_pages.router, cloud_pages.router)
+PAGES = (generator_pages.router, generator_page.router, cloud_pages.router)
 
 _DESCRIPTION = f"""Clouds, generators, builds and images of this deployment.
 

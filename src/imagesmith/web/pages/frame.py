@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -34,7 +35,7 @@ _environment = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-_environment.filters |= {"ago": words.ago, "utc": words.utc, "lasted": words.lasted}
+_environment.filters |= {"ago": words.ago, "utc": words.utc, "lasted": words.lasted, "as_json": json.dumps}
 _environment.globals |= {"badge_colour": words.badge_colour}
 
 
