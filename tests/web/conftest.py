@@ -22,6 +22,7 @@ from imagesmith.inventory import Inventory, Package
 from imagesmith.plan import Plan, PlannedScript, PlannedSource, PlannedTarget
 from imagesmith.web.app import PREFIX, create_app
 from imagesmith.web.host import Answer
+from imagesmith.web.pages import events
 from imagesmith.web.parts import REST
 
 from .fake_host import ADMIN, FakeHost
@@ -208,6 +209,8 @@ def web(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, new_catalog: Path) -> I
     (include / "generators" / "secret-tools.yaml").write_text(TOOLS.replace("name: tools", "name: secret-tools"))
     monkeypatch.setenv("IMAGESMITH_INCLUDE", str(include))
     monkeypatch.setenv("IMAGESMITH_HOME", str(tmp_path / "home"))
+    # A stream that has no end would keep this client, which takes whole answers, for ever.
+    monkeypatch.setattr(events, "LIFE_S", 0)
     shutil.copy(new_catalog, tmp_path / "catalog.db")
     catalog = Catalog(f"sqlite:///{tmp_path / 'catalog.db'}")
     host = FakeHost()

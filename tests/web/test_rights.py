@@ -15,7 +15,7 @@ from .conftest import TOOLS, Web
 from .fake_host import STRANGER, VIEWER
 
 # Something that is there for each kind of name in a path.
-NAMES = {"cloud": "ec2", "name": "tools", "generator": "tools", "version": "current"}
+NAMES = {"cloud": "ec2", "name": "tools", "generator": "tools", "version": "current", "step": "customize"}
 
 
 def routes(web: Web, **names: str) -> list[tuple[str, str]]:
@@ -35,7 +35,8 @@ def _all_routes(web: Web, names: dict[str, str]) -> list[tuple[str, str]]:
     for route in _leaves(ours.routes):
         path = re.sub(r"{(\w+)(:path)?}", lambda match: {**NAMES, **names}[match[1]], route.path)
         image = f"ec2/{names.get('image_id')}"
-        path += f"?before={image}&after={image}" if path.endswith("v1/diff") else ""
+        path += f"?before={image}&after={image}" if path.endswith(("v1/diff", "/compare")) else ""
+        path += "?at=0" if path.endswith("/events") else ""
         path += "?package=openssl" if path.endswith("/search") else ""
         path += "?old=current" if path.endswith("/diff") else ""
         found += [(method, path) for method in sorted(route.methods - {"HEAD"})]
@@ -58,6 +59,7 @@ def everything(web: Web) -> list[tuple[str, str]]:
 
 def what_is_there(web: Web) -> dict[str, str]:
     build_id = web.built(state=BuildState.FAILED, ec2=TargetState.SUCCESSFUL, hotel=TargetState.FAILED)
+    web.host.tries["ec2.customize"] = 1
     return {"build_id": build_id, "image_id": f"img-ec2-{build_id}", "run_id": "manual__of_0"}
 
 
@@ -116,8 +118,9 @@ def test_a_viewer_sees_every_page_and_changes_nothing(web: Web) -> None:
         elif method == "POST":
             assert answer.status_code == 403, (method, path, answer.text)
         else:
-            asked_for = 403 if path.endswith(("/new", "/delete")) else 404 if "/tests/" in path else 200
-            assert answer.status_code == (307 if path == "/" else asked_for), (method, path, answer.text)
+            asked_for = 404 if "/tests/" in path else 303 if path.startswith("/runs/") else 307 if path == "/" else 200
+            changing = path.endswith(("/_new", "/delete", "/build", "/rebuild"))
+            assert answer.status_code == (403 if changing else asked_for), (method, path, answer.text)
     assert web.file("tools").read_bytes() == before
     assert {call[1] for call in web.host.calls if "imagesmith_test_cloud" not in call[2]} <= {"GET"}
 

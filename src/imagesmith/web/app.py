@@ -16,6 +16,7 @@ from imagesmith.web.host import Host
 from imagesmith.web.pages import builds as build_pages
 from imagesmith.web.pages import clouds as cloud_pages
 from imagesmith.web.pages import events, output, starts
+from imagesmith.web.pages import generator as generator_page
 from imagesmith.web.pages import generators as generator_pages
 from imagesmith.web.pages import images as image_pages
 from imagesmith.web.pages.frame import at, is_page, problem_page
@@ -39,6 +40,7 @@ ROUTERS = (
 PAGES = (
     starts.router,
     generator_pages.router,
+    generator_page.router,
     events.router,
     output.router,
     build_pages.router,

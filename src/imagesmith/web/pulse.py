@@ -49,6 +49,8 @@ class Pulse:
                 yield await watcher.changed(quiet_s)
         finally:
             self._watchers.discard(watcher)
+            if not self._watchers and self._task is not None:
+                self._task.cancel()
 
     async def _beat(self) -> None:
         known: dict[str, WatchedBuild] = {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -41,7 +42,8 @@ _environment = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-_environment.filters |= {"ago": words.ago, "utc": words.utc, "lasted": words.lasted, "coloured": as_html}
+_environment.filters |= {"ago": words.ago, "utc": words.utc, "lasted": words.lasted, "as_json": json.dumps}
+_environment.filters |= {"coloured": as_html}
 _environment.globals |= {"badge_colour": words.badge_colour}
 
 

@@ -17,6 +17,14 @@
   });
   // What was swapped in is where a reader with a keyboard goes on.
   document.addEventListener("htmx:afterSwap", (event) => {
+    if (event.detail.target.matches("dialog:not([open])")) event.detail.target.showModal();
     if (event.detail.target.id === "main") document.querySelector("[autofocus], [role=alert], #main")?.focus();
+  });
+  // Leaving a dialog is not leaving the page.
+  document.addEventListener("click", (event) => {
+    const dialog = event.target.closest?.("[data-close]")?.closest("dialog");
+    if (!dialog) return;
+    event.preventDefault();
+    dialog.close();
   });
 })();
