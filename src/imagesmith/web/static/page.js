@@ -17,8 +17,11 @@
   });
   // What was swapped in is where a reader with a keyboard goes on.
   document.addEventListener("htmx:afterSwap", (event) => {
-    if (event.detail.target.matches("dialog:not([open])")) event.detail.target.showModal();
-    if (event.detail.target.id === "main") document.querySelector("[autofocus], [role=alert], #main")?.focus();
+    // What a server-sent event brought has no target.
+    const target = event.detail.target;
+    if (!target) return;
+    if (target.matches("dialog:not([open])")) target.showModal();
+    if (target.id === "main") document.querySelector("[autofocus], [role=alert], #main")?.focus();
   });
   // Leaving a dialog is not leaving the page.
   document.addEventListener("click", (event) => {
