@@ -17,6 +17,7 @@
   });
   // What was swapped in is where a reader with a keyboard goes on.
   document.addEventListener("htmx:afterSwap", (event) => {
-    if (event.detail.target.id === "main") document.querySelector("[autofocus], [role=alert], #main")?.focus();
+    if (event.detail.target.id !== "main") return;
+    (document.querySelector("#main [role=alert]") ?? document.getElementById("main")).focus();
   });
 })();
