@@ -21,7 +21,8 @@
     const target = event.detail.target;
     if (!target) return;
     if (target.matches("dialog:not([open])")) target.showModal();
-    if (target.id === "main") document.querySelector("[autofocus], [role=alert], #main")?.focus();
+    if (target.id !== "main") return;
+    (document.querySelector("#main [role=alert]") ?? document.getElementById("main")).focus();
   });
   // Leaving a dialog is not leaving the page.
   document.addEventListener("click", (event) => {
