@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -130,11 +130,13 @@ class Web:
         inside: Inventory | None = INVENTORY,
         source: str = "ami-12345678",
         image_name: str = "an image",
+        image_id: str = "",
+        others: Mapping[str, Inventory] | None = None,
         **about: Any,
     ) -> str:
         """A build of the generator, `about` as its targets' states by cloud; its id.
 
-        Its images hold what is `inside` and were made from the `source` image.
+        Its images hold what is `inside`, or by cloud what `others` say, and were made from the `source` image.
         """
         number = len(self.catalog.builds(limit=1000))
         build_id = f"20261127-0003{number:02d}-1a2b3c"
@@ -154,12 +156,14 @@ class Web:
             deadline=datetime.now(UTC) + timedelta(hours=1),
             targets=[NewTarget(cloud=cloud, image_name=f"{generator}-{build_id}") for cloud in targets],
         )
-        digest = self.catalog.record_inventory(inside) if inside else ""
+        inventories = {cloud: (others or {}).get(cloud, inside) for cloud in targets}
         for cloud, target in targets.items():
+            found = inventories[cloud]
+            digest = self.catalog.record_inventory(found) if found else ""
             self.catalog.update_target(build_id, cloud, source_image_id=source, inventory_digest=digest)
-            self._ended(build_id, cloud, target, image_name=image_name)
+            self._ended(build_id, cloud, target, image=(image_id or f"img-{cloud}-{build_id}", image_name))
         if state.ended:
-            comparison = compare(dict.fromkeys(targets, inside))
+            comparison = compare(inventories)
             if comparison:
                 document = comparison.model_dump(mode="json")
                 self.catalog.record_comparison(build_id, verdict=str(comparison.verdict), comparison=document)
@@ -168,7 +172,7 @@ class Web:
         self.host.runs[generator, run_id] = "failed" if state.ended else "running"
         return build_id
 
-    def _ended(self, build_id: str, cloud: str, state: TargetState, *, image_name: str) -> None:
+    def _ended(self, build_id: str, cloud: str, state: TargetState, *, image: tuple[str, str]) -> None:
         self.catalog.start_step(build_id, cloud, "launch")
         if state is TargetState.FAILED:
             self.catalog.end_step(build_id, cloud, "launch", "no room left; ask for more")
@@ -177,8 +181,8 @@ class Web:
         self.catalog.end_step(build_id, cloud, "launch")
         self.catalog.advance_target(build_id, cloud, state)
         if state is TargetState.SUCCESSFUL:
-            image_id = f"img-{cloud}-{build_id}"
-            self.catalog.record_image(build_id, cloud, image_id=image_id, name=image_name)
+            image_id, name = image
+            self.catalog.record_image(build_id, cloud, image_id=image_id, name=name)
             self.catalog.image_available(cloud, image_id)
 
 

@@ -31,6 +31,7 @@ class FakeHost:
         self.tries: dict[str, int] = {}
         self.task_state = "success"
         self.printed: list[str] = []
+        self.logs_are_for = {ADMIN, VIEWER}
 
     async def caller(self, scope: Scope) -> Caller | None:
         request = Request(scope)
@@ -43,6 +44,8 @@ class FakeHost:
 
     def may(self, caller: Caller, right: Right, dag_id: str | None) -> bool:
         hidden = dag_id is not None and dag_id.startswith("secret") and caller.name != ADMIN
+        if right is Right.READ_LOGS and caller.name not in self.logs_are_for:
+            return False
         return right in RIGHTS[caller.name] and not hidden
 
     def has_connection(self, caller: Caller, cloud: str) -> bool | None:
