@@ -136,6 +136,23 @@ def test_a_cloud_is_tested_and_tells_its_answer(desk: Desk) -> None:
     assert page.get_by_text("asking").count() == 0
 
 
+def test_a_source_image_is_chosen_from_the_clouds_own_list(desk: Desk) -> None:
+    images = [{"id": "ami-87654321", "name": "debian-12 <b>", "created": "2026-11-01T00:00:00Z", "own": False}]
+    desk.web.host.results["manual__0"] = {"images": images, "instance_types": ["t3.nano", "t3.huge"], "problem": ""}
+    page = desk.open("/generators/tools")
+    page.get_by_label("Description").first.fill("typed before")
+    page.locator("#search-ec2").fill("debian")
+    page.keyboard.press("Enter")
+    page.get_by_text("asking").wait_for()
+    desk.web.host.runs["imagesmith_list_cloud", "manual__0"] = "success"
+    page.get_by_role("button", name="debian-12 <b>").click()
+    assert page.locator("#types-ec2 option").count() == 2
+    page.get_by_role("button", name="Save").click()
+    page.get_by_text("Saved.").wait_for()
+    document = desk.web.json("/generators/tools")["document"]
+    assert (document["clouds"]["ec2"]["source_image"], document["description"]) == ("ami-87654321", "typed before")
+
+
 def test_without_scripts_the_form_is_a_form(desk: Desk) -> None:
     assert desk.page.context.browser
     context = desk.page.context.browser.new_context(java_script_enabled=False)

@@ -41,6 +41,7 @@ def document(web: Web) -> Any:
     build_id = web.built(ec2=TargetState.SUCCESSFUL)
     image_id, run_id = f"img-ec2-{build_id}", "manual__of_0"
     web.host.runs["imagesmith_test_cloud", run_id] = "success"
+    web.host.runs["imagesmith_list_cloud", run_id] = "success"
     there = {"build_id": build_id, "image_id": image_id, "run_id": run_id, "name": "tools", "generator": "tools"}
     there |= {"cloud": "ec2", "version": "current", "old": "version00000", "if-match": "*"}
     there |= {"before": f"ec2/{image_id}", "after": image_id, "package": "openssl<9"}

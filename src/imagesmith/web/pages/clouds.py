@@ -4,13 +4,22 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Request, Response
 
-from imagesmith.web.api.clouds import CloudName, clouds_page, start_test, test_so_far
+from imagesmith.web.api.clouds import (
+    CloudName,
+    clouds_page,
+    listing_so_far,
+    start_listing,
+    start_test,
+    test_so_far,
+)
 from imagesmith.web.host import Right
 from imagesmith.web.pages.frame import at, page
+from imagesmith.web.pages.posted import PostedDep
 from imagesmith.web.paging import PagingDep
 from imagesmith.web.parts import CallerDep, PartsDep
 
 router = APIRouter(prefix="/clouds")
+MOST_SEARCHED = 100
 
 
 @router.get("")
@@ -39,3 +48,18 @@ def read_test(
 ) -> Response:
     """The test as it is now."""
     return page(request, "cloud-test.html", cloud=cloud, test=test_so_far(parts, caller, cloud, run_id))
+
+
+@router.post("/{cloud}/listings")
+def list_cloud(parts: PartsDep, caller: CallerDep, request: Request, cloud: CloudName, fields: PostedDep) -> Response:
+    """The cloud's images and instance types to choose from, which asks for its own end."""
+    search = fields.get("search", "").strip()[:MOST_SEARCHED]
+    return page(request, "cloud-listing.html", cloud=cloud, listing=start_listing(parts, caller, cloud, search))
+
+
+@router.get("/{cloud}/listings/{run_id:path}")
+def read_listing(
+    parts: PartsDep, caller: CallerDep, request: Request, cloud: CloudName, run_id: Annotated[str, Path(max_length=250)]
+) -> Response:
+    """The same as it is now."""
+    return page(request, "cloud-listing.html", cloud=cloud, listing=listing_so_far(parts, caller, cloud, run_id))

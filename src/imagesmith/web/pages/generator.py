@@ -32,7 +32,7 @@ def new_generator(
     if not parts.host.may(caller, Right.CREATE, None):
         raise forbidden("add generators")
     base = the_entry(parts, caller, copy).text if copy else ""
-    return _form_of_new(request, new_editor(parts, f"{copy}-copy"[:63] if copy else "", base))
+    return _form_of_new(parts, caller, request, new_editor(parts, f"{copy}-copy"[:63] if copy else "", base))
 
 
 @router.post("")
@@ -47,7 +47,7 @@ def add_generator(parts: PartsDep, caller: CallerDep, request: Request, fields: 
         require(parts, caller, Right.CREATE, name)
         saving.create(parts.shelf, name, saving.Content(yaml=_wanted(parts, fields, name)), author=caller.name)
     except Problem as problem:
-        return _form_of_new(request, refused_editor(parts, "", fields, problem), status=problem.status)
+        return _form_of_new(parts, caller, request, refused_editor(parts, "", fields, problem), status=problem.status)
     return go_to(request, "generators", name, done="added")
 
 
@@ -155,8 +155,9 @@ def _replace(parts: Parts, caller: Caller, name: str, text: str, fields: dict[st
     saving.replace(parts.shelf, name, saving.Content(yaml=text), expected=expected, author=caller.name)
 
 
-def _form_of_new(request: Request, editor: Editor, *, status: int = 200) -> Response:
-    return page(request, "generator-new.html", status=status, editor=editor, scripts=[])
+def _form_of_new(parts: Parts, caller: Caller, request: Request, editor: Editor, *, status: int = 200) -> Response:
+    may_ask = parts.host.may(caller, Right.START, None)
+    return page(request, "generator-new.html", status=status, editor=editor, scripts=[], may_ask=may_ask)
 
 
 def _page(
@@ -174,6 +175,7 @@ def _page(
         may_build=parts.host.may(caller, Right.START, name) and editor.mistakes.count == 0,
         last_build=parts.catalog.latest_builds([name]).get(name),
         scripts=_scripts(parts, name),
+        may_ask=parts.host.may(caller, Right.START, None),
     )
 
 

@@ -73,5 +73,16 @@
       button.addEventListener("click", () => more(button));
     }
   };
+  // What is chosen from a cloud's list goes into the field it is for.
+  document.addEventListener("click", (event) => {
+    const chosen = event.target.closest?.("[data-fills]");
+    if (!chosen) return;
+    const field = document.getElementById(chosen.dataset.fills);
+    const kind = document.getElementById(chosen.dataset.fills.replace(/_id$/, ""));
+    if (!field) return;
+    if (kind) kind.value = "id";
+    field.value = chosen.dataset.value;
+    field.focus();
+  });
   document.addEventListener("htmx:load", (event) => begin(event.detail.elt));
 })();
