@@ -280,10 +280,11 @@ class _Filler:
                 packages=packages,
                 configuration=files,
             )
-            self._digests.append(inventory.digest)
-            self._rows["inventories"].add(inventory.digest, inventory.model_dump(mode="json"), self._now)
+            digest = inventory.digest
+            self._digests.append(digest)
+            self._rows["inventories"].add(digest, inventory.model_dump(mode="json"), self._now)
             for name, version in enumerate(chosen):
-                self._rows["inventory_packages"].add(inventory.digest, name * VERSIONS + version + 1)
+                self._rows["inventory_packages"].add(digest, name * VERSIONS + version + 1)
         self._write()
 
     def _build(self, number: int) -> None:
