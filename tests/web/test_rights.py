@@ -114,7 +114,11 @@ def test_a_viewer_sees_every_page_and_changes_nothing(web: Web) -> None:
             assert answer.status_code == 403, (method, path, answer.text)
         else:
             asked_for = (
-                403 if path.endswith(("/_new", "/delete")) else 404 if "/tests/" in path or "/listings/" in path else 200
+                403
+                if path.endswith(("/_new", "/delete"))
+                else 404
+                if "/tests/" in path or "/listings/" in path
+                else 200
             )
             assert answer.status_code == (307 if path == "/" else asked_for), (method, path, answer.text)
     assert web.file("tools").read_bytes() == before
