@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import threading
 from collections.abc import Iterator, Sequence
@@ -62,3 +63,10 @@ def overflow(page: Page) -> int:
     """By how many pixels the page is wider than its window."""
     wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
     return int(wide)
+
+
+def picture(page: Page, name: str) -> None:
+    """A picture for people, where they want some."""
+    if folder := os.environ.get("IMAGESMITH_PICTURES"):
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        page.screenshot(path=f"{folder}/{name}.png")

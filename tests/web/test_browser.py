@@ -75,8 +75,8 @@ def test_a_generator_is_written_and_saved(desk: Desk) -> None:
     page.get_by_label("Name", exact=True).first.fill("dstat2")
     type_script(page, "#!/bin/sh\nsudo apt-get install -y dstat # <b>\n")
     assert page.locator(".tok-comment").inner_text() == "# <b>"
-    page.get_by_label("ec2").check()
-    cloud = page.locator("fieldset.cloud", has=page.get_by_label("ec2"))
+    page.locator("[name='clouds.ec2.on']").check()
+    cloud = page.locator("fieldset.cloud", has=page.locator("[name='clouds.ec2.on']"))
     cloud.get_by_label("Its id").fill("ami-12345678")
     cloud.get_by_label("SSH user").fill("a b")
     cloud.get_by_label("Instance type").fill("t3.small")
@@ -113,6 +113,20 @@ def test_two_browsers_save_the_same_generator(desk: Desk) -> None:
     second.get_by_role("button", name="Save mine over theirs").click()
     second.get_by_text("Saved.").wait_for()
     assert "# second" in desk.web.file("tools").read_text()
+
+
+def test_a_login_that_ended_loses_nothing_that_was_typed(desk: Desk) -> None:
+    page = desk.open("/generators/tools")
+    page.get_by_label("Written here").check()
+    type_script(page, "#!/bin/sh\n# an hour of work\n")
+    page.context.clear_cookies()
+    page.get_by_role("button", name="Save").click()
+    page.get_by_text("your login has ended").wait_for()
+    assert "an hour of work" in page.get_by_role("textbox", name="Script", exact=True).inner_text()
+    log_in(page, desk.address, ADMIN)
+    page.get_by_role("button", name="Save").click()
+    page.get_by_text("Saved.").wait_for()
+    assert "# an hour of work" in desk.web.file("tools").read_text()
 
 
 def test_parameters_come_row_by_row(desk: Desk) -> None:

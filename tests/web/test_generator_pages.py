@@ -182,6 +182,15 @@ def test_a_save_over_somebody_elses_change_shows_both_and_loses_nothing(web: Web
     assert web.file("tools").read_text() == yours
 
 
+def test_what_somebody_else_deleted_meanwhile_is_still_there_to_copy(web: Web) -> None:
+    mine = opened(web)
+    web.file("tools").unlink()
+    answer = saved(web, mine, description="mine")
+    assert (answer.status_code, "there is no generator tools" in answer.text) == (404, True)
+    assert form_in(answer.text)["description"] == "mine"
+    assert saved(web, {**mine, "yaml": "mine: too"}, f"{AT}/yaml").status_code == 404
+
+
 def test_over_a_third_change_it_is_refused_again(web: Web) -> None:
     mine = opened(web)
     saved(web, opened(web), description="theirs")

@@ -4,6 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Request, Response
 
+from imagesmith.provider import get_provider_info
 from imagesmith.web.api.clouds import (
     CloudName,
     clouds_page,
@@ -20,6 +21,11 @@ from imagesmith.web.parts import CallerDep, PartsDep
 
 router = APIRouter(prefix="/clouds")
 MOST_SEARCHED = 100
+# What Airflow's form calls the connections of a cloud type.
+CONNECTION_TYPES = {
+    about["connection-type"].removeprefix("imagesmith_"): about["hook-name"]
+    for about in get_provider_info()["connection-types"]
+}
 
 
 @router.get("")
@@ -31,6 +37,7 @@ def list_clouds(parts: PartsDep, caller: CallerDep, request: Request, paging: Pa
         found=clouds_page(parts, caller, paging),
         findings=parts.shelf.clouds().findings,
         paging=paging,
+        types=CONNECTION_TYPES,
         may_test=parts.host.may(caller, Right.START, None),
         to=lambda offset: at(request, "clouds", limit=paging.limit, offset=offset),
     )

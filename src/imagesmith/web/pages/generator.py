@@ -181,6 +181,9 @@ def _page(
 
 def _scripts(parts: Parts, name: str) -> list[tuple[str, str]]:
     """Names and texts of scripts in files of their own."""
-    generator = parts.shelf.entry(name).generator
+    try:
+        generator = parts.shelf.entry(name).generator
+    except Problem:
+        return []  # deleted by somebody else while this one was at it
     inline = [script for script in generator.scripts if script.name.startswith("inline-")] if generator else []
     return [] if generator is None or inline else [(script.name, script.text) for script in generator.scripts]
