@@ -131,6 +131,7 @@ class Web:
         source: str = "ami-12345678",
         image_name: str = "an image",
         image_id: str = "",
+        run_id: str = "",
         others: Mapping[str, Inventory] | None = None,
         **about: Any,
     ) -> str:
@@ -140,7 +141,7 @@ class Web:
         """
         number = len(self.catalog.builds(limit=1000))
         build_id = f"20261127-0003{number:02d}-1a2b3c"
-        run_id = f"manual__of_{number}"
+        run_id = run_id or f"manual__of_{number}"
         targets = about or {"ec2": TargetState.SUCCESSFUL}
         content = {"name": generator, "scripts": [{"name": "tools.sh", "text": SCRIPT}], "files": [], "targets": {}}
         self.catalog.begin_build(

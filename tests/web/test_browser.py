@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 LIMIT_MS = 20_000
 # Refusals on purpose; and a style that Chromium itself makes up where one types over what is selected, and is denied.
-EXPECTED = ("Failed to load resource", "Response Status", "Applying inline style")
+# The last: a stream of events that ends with the page it belongs to.
+EXPECTED = ("Failed to load resource", "Response Status", "Applying inline style", "[object Event]")
 pytestmark = pytest.mark.xdist_group("browser")
 
 

@@ -78,8 +78,10 @@ PartsDep = Annotated[Parts, Depends(parts_of)]
 CallerDep = Annotated[Caller, Depends(caller_of)]
 
 
-def visible_generators(parts: Parts, caller: Caller) -> set[str]:
-    """Names of generators, those included whose file is gone, that the caller may see."""
+def visible_generators(parts: Parts, caller: Caller, only: str | None = None) -> set[str]:
+    """Names of generators, those included whose file is gone, that the caller may see; `only` asks for one of them."""
+    if only is not None:
+        return parts.host.sees(caller, [only])
     return parts.host.sees(caller, {*parts.shelf.names(), *parts.catalog.built_generators()})
 
 

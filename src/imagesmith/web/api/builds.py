@@ -208,9 +208,8 @@ def builds_listed(
     parts: Parts, caller: Caller, paging: Paging, *, generator: str | None, state: BuildState | None
 ) -> Listed[BuildListed]:
     """A part of the builds that the caller may see."""
-    seen = visible_generators(parts, caller)
     builds, total = parts.catalog.builds_page(
-        generators=seen if generator is None else seen & {generator},
+        generators=visible_generators(parts, caller, generator),
         state=state,
         limit=paging.limit,
         offset=paging.offset,

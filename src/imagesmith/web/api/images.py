@@ -95,9 +95,9 @@ def read_image(
 
 def images_listed(parts: Parts, caller: Caller, paging: Paging, wanted: ImagesWanted) -> Listed[ImageShown]:
     """A part of those images that the caller may see."""
-    seen = visible_generators(parts, caller)
+    seen = visible_generators(parts, caller, wanted.generator)
     images, total = parts.catalog.images_page(
-        generators=seen if wanted.generator is None else seen & {wanted.generator},
+        generators=seen,
         cloud=wanted.cloud,
         package_ids=None if wanted.package is None else asked_packages(parts, seen, wanted.package).numbers,
         saved_before=_ago(wanted.older_than_days),
