@@ -19,7 +19,7 @@ from imagesmith.catalog.board import Turn
 from imagesmith.catalog.store import Catalog
 from imagesmith.core import Cloud, Image, ImageQuery, Instance, Resource, SourceImage
 from imagesmith.errors import CredentialsRefused, ImagesmithError, Transient, revive
-from imagesmith.waiting import StillWaiting, Waits, in_thread, rest
+from imagesmith.waiting import StillWaiting, Unanswered, Waits, in_thread, rest
 
 T = TypeVar("T")
 
@@ -69,6 +69,10 @@ class Board:
     def renew(self, kind: str, turn: Turn) -> None:
         """Tell that the round is still under way."""
         self._catalog.renew_lease(self._account, kind, turn.number)
+
+    def trouble(self, kind: str, key: str) -> dict[str, Any] | None:
+        """The trouble that the last round brought instead of an answer, if it was a short while ago."""
+        return self._catalog.last_trouble(self._account, kind, key)
 
     def answer(self, kind: str, turn: Turn, found: Mapping[str, dict[str, Any]], *, failed: bool) -> None:
         """Write down what a round brought."""
@@ -187,7 +191,15 @@ class _Kind(Generic[T]):
         if waits is None:
             answer: T = await asker.future
             return answer
-        return await waits.no_longer(asker.future, f"ask the cloud for {self._name} {key}")
+        try:
+            return await waits.no_longer(asker.future, f"ask the cloud for {self._name} {key}")
+        except Unanswered as unanswered:
+            raise unanswered from await self._last_trouble(key)
+
+    async def _last_trouble(self, key: str) -> Exception | None:
+        """What others were last told instead of an answer, perhaps before this process was there."""
+        trouble = await in_thread(self._board.trouble, self._name, key) if self._board else None
+        return revive(trouble["error"], trouble["message"]) if trouble else None
 
     async def _serve(self) -> None:
         await rest(self._gather_s)

@@ -99,8 +99,8 @@ class Waits:
             except TimeLimitExceeded as error:
                 self.check(what, cause=error.__cause__)  # in the words of the whole wait
                 raise
-            except Unanswered:
-                self.check(what, cause=cause)
+            except Unanswered as error:
+                self.check(what, cause=cause or error.__cause__)
                 raise
             except Transient as error:
                 found, cause = None, error
@@ -131,8 +131,8 @@ class Waits:
         while True:
             try:
                 return await attempt()
-            except Unanswered:
-                self.check(what, cause=cause)
+            except Unanswered as error:
+                self.check(what, cause=cause or error.__cause__)
             except Transient as error:
                 failures += 1
                 cause = error

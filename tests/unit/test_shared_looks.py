@@ -23,7 +23,7 @@ from imagesmith.core import (
     ResourceKind,
     SourceImage,
 )
-from imagesmith.errors import CloudBusy, SaveInterrupted, SourceImageNotFound
+from imagesmith.errors import CloudBusy, SaveInterrupted, SourceImageNotFound, TimeLimitExceeded
 from imagesmith.shared_looks import Board, SharedLooks, tick_s
 from imagesmith.waiting import Limit, StillWaiting, Waits
 
@@ -229,6 +229,32 @@ def test_who_has_no_patience_for_the_next_round_leaves_its_process_at_once(catal
             await looks(Asked(), catalog).instance("i-1", waits)
 
     asyncio.run(go())
+
+
+def test_who_comes_too_late_for_another_round_is_told_what_the_last_one_brought(catalog):
+    """As a step does that is entered again in another process just before its limit."""
+    turn = catalog.note_questions("account", "instance", ["i-1"], tick_s=0, since=None)
+    trouble = {"i-1": {"error": "CloudBusy", "message": "ec2: throttled"}}
+    catalog.answer_questions("account", "instance", turn, trouble, failed=True)
+    waits = Waits(Limit(datetime.now(UTC) + timedelta(seconds=0.1), "the limit"), patience_s=None)
+    late = looks(Asked(), catalog)
+
+    async def go() -> Instance:
+        return await waits.again("look at i-1", lambda: late.instance("i-1", waits))
+
+    with pytest.raises(
+        TimeLimitExceeded, match="look at i-1: the limit is used up; the last trouble was: ec2: throttled"
+    ):
+        asyncio.run(go())
+
+
+def test_what_was_trouble_long_ago_is_not_the_last_trouble(catalog):
+    turn = catalog.note_questions("account", "instance", ["i-1"], tick_s=0, since=None)
+    trouble = {"error": "CloudBusy", "message": "ec2: throttled"}
+    catalog.answer_questions("account", "instance", turn, {"i-1": trouble}, failed=True)
+    assert catalog.last_trouble("account", "instance", "i-1") == trouble
+    catalog.now_s += 61
+    assert catalog.last_trouble("account", "instance", "i-1") is None
 
 
 def test_a_killed_process_takes_nothing_from_the_other(catalog):

@@ -109,6 +109,14 @@ class BoardStore(Access):
         round_.due_at = now + timedelta(seconds=tick_s)
         return Turn(turn.ticket, answers, _open_keys(session, round_), round_.number, begun_at=now)
 
+    @reads
+    def last_trouble(self, session: Session, account: str, kind: str, key: str) -> Answer | None:
+        """The trouble that the newest answer was; None if it was none, or is older than rounds pause after trouble."""
+        row = session.get(Question, (account, kind, key))
+        if row is None or row.asked_at is None or row.asked_at < self._now() - timedelta(seconds=2 * MOST_PAUSE_S):
+            return None
+        return row.answer if row.answer and "error" in row.answer else None
+
     @writes
     def renew_lease(self, session: Session, account: str, kind: str, number: int) -> None:
         """More time for the one who asks in that round."""
