@@ -14,7 +14,7 @@ from imagesmith.web.app import PREFIX
 
 from .conftest import TOOLS, Web
 from .fake_host import ADMIN, VIEWER
-from .in_browser import NARROW, choose_theme, faults, log_in, overflow, served
+from .in_browser import NARROW, choose_theme, faults, log_in, overflow, picture, served
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -23,7 +23,6 @@ LIMIT_MS = 20_000
 # Refusals on purpose; and a style that Chromium itself makes up where one types over what is selected, and is denied.
 # The last: a stream of events that ends with the page it belongs to.
 EXPECTED = ("Failed to load resource", "Response Status", "Applying inline style", "[object Event]")
-pytestmark = pytest.mark.xdist_group("browser")
 
 
 @dataclass
@@ -64,7 +63,7 @@ def desk(web: Web) -> Iterator[Desk]:
 
 def type_script(page: Page, text: str) -> None:
     """The editor's content replaced by what is typed."""
-    editor = page.get_by_role("textbox", name="Script", exact=True)
+    editor = page.locator(".of-text .cm-content")  # once it is there: before, the field is a plain one
     editor.click()
     page.keyboard.press("ControlOrMeta+a")
     page.keyboard.insert_text(text)
@@ -111,6 +110,8 @@ def test_two_browsers_save_the_same_generator(desk: Desk) -> None:
     second.get_by_text("Both texts").click()
     assert "# first" in second.locator("#theirs").inner_text()
     assert "# second" in second.locator("#yours").inner_text()
+    assert faults(second) == []
+    picture(second, "conflict")
     second.get_by_role("button", name="Save mine over theirs").click()
     second.get_by_text("Saved.").wait_for()
     assert "# second" in desk.web.file("tools").read_text()
@@ -162,6 +163,8 @@ def test_a_source_image_is_chosen_from_the_clouds_own_list(desk: Desk) -> None:
     desk.web.host.runs["imagesmith_list_cloud", "manual__0"] = "success"
     page.get_by_role("button", name="debian-12 <b>").click()
     assert page.locator("#types-ec2 option").count() == 2
+    assert faults(page) == []
+    picture(page, "picker")
     page.get_by_role("button", name="Save").click()
     page.get_by_text("Saved.").wait_for()
     document = desk.web.json("/generators/tools")["document"]

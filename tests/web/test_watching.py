@@ -19,7 +19,6 @@ from .test_browser import desk as desk  # the fixture
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
-pytestmark = pytest.mark.xdist_group("browser")
 ERROR = "tools.sh ended with 1; it said:\nE: Unable to locate package dstat"
 
 
