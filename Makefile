@@ -25,7 +25,7 @@ down: ## end both; what was built stays
 	@[ ! -x $(BIN)/imagesmith ] || { $(BIN)/imagesmith airflow down; $(BIN)/imagesmith sandbox down; }
 
 test: ## the tests that need no virtual machine
-	@tools/setup.sh
+	@tools/setup.sh browser
 	@$(BIN)/pytest -q -n 4 --dist worksteal $(ARGS)
 
 check: ## linters, types, import borders, shell scripts, the compose file

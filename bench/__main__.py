@@ -21,8 +21,8 @@ def main(words: Sequence[str] | None = None) -> int:
     arguments = _parser().parse_args(words)
     signal.signal(signal.SIGTERM, _end)
     signal.signal(signal.SIGHUP, _end)
-    if arguments.only == "catalog":
-        return _catalog(arguments.runs)
+    if arguments.only in ("catalog", "pages"):
+        return _over_a_catalog(arguments)
     counts, cases = target_counts(arguments), planned(arguments)
     extra = dict(arguments.set)
     runs: list[Run] = []
@@ -40,12 +40,14 @@ def main(words: Sequence[str] | None = None) -> int:
     return 1 if any(run.errors for run in runs) else 0
 
 
-def _catalog(times: int) -> int:
-    """0 after the catalog's questions were asked of many images; that needs neither sandbox nor Airflow."""
-    from bench import catalog
+def _over_a_catalog(arguments: argparse.Namespace) -> int:
+    """0 after the catalog's questions, or the pages, were asked of many; that needs neither sandbox nor Airflow."""
+    from bench import catalog, pages
 
+    measured = pages.measure if arguments.only == "pages" else catalog.measure
+    counts = {"generators": 50, "builds": 500} if arguments.quick and arguments.only == "pages" else {}
     try:
-        print(catalog.measure(times, _say), flush=True)
+        print(measured(arguments.runs, _say, **counts), flush=True)
     except ImagesmithError as error:
         print(f"bench: {error}", file=sys.stderr)
         return 1
@@ -78,7 +80,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--simulated-runs", type=_positive, help="another number of rounds for simulated machines")
     parser.add_argument("--minutes", type=_positive, default=90, help="begin no round that would end later (90)")
     parser.add_argument(
-        "--only", choices=("real", "simulated", "catalog"), help="machines of this kind, or the catalog only"
+        "--only",
+        choices=("real", "simulated", "catalog", "pages"),
+        help="machines of this kind; the catalog, or the pages, only",
     )
     parser.add_argument("--quick", action="store_true", help="one round of the smallest simulated case, no warm-up")
     parser.add_argument("--cloud", action="append", choices=CLOUDS, help="only this one; may be given again")

@@ -63,7 +63,7 @@ class Figure:
 
 def measure(times: int, say: Callable[[str], None]) -> str:
     """The table of the figures as Markdown."""
-    with _catalog(say) as catalog:
+    with new_catalog(say) as catalog:
         began = time.monotonic()
         _fill(catalog)
         say(f"filled in {time.monotonic() - began:.0f} s: {_counts(catalog)}")
@@ -72,7 +72,8 @@ def measure(times: int, say: Callable[[str], None]) -> str:
 
 
 @contextmanager
-def _catalog(say: Callable[[str], None]) -> Iterator[Catalog]:
+def new_catalog(say: Callable[[str], None]) -> Iterator[Catalog]:
+    """A catalog in a PostgreSQL of our own, which ends with it."""
     directory = Path(tempfile.mkdtemp(prefix="imagesmith-bench-catalog-"))
     directory.chmod(0o755)  # PostgreSQL runs as another user than root
     server = Postgres(directory / "postgres", run_directory=directory / "run", password=secrets.token_hex(16))
@@ -89,7 +90,7 @@ def _catalog(say: Callable[[str], None]) -> Iterator[Catalog]:
         shutil.rmtree(directory, ignore_errors=True)
 
 
-class _Rows:
+class Rows:
     """Rows of one table on their way into the database, as `COPY` takes them."""
 
     def __init__(self, table: str, columns: tuple[str, ...]) -> None:
@@ -97,9 +98,11 @@ class _Rows:
         self._text = io.StringIO()
 
     def add(self, *values: object) -> None:
+        """One row more, its values in the columns' order."""
         self._text.write("\t".join(_copied(value) for value in values) + "\n")
 
     def write(self, connection: Any) -> None:
+        """What was added so far, into the table."""
         self._text.seek(0)
         columns = ", ".join(self.columns)
         with connection.cursor() as cursor:
@@ -136,22 +139,22 @@ class _Filler:
         self._connection = connection
         self._random = random.Random(1)
         text = ("created_at",)
-        self._versions = _Rows("generator_versions", ("name", "version", "content", *text))
-        self._builds = _Rows(
+        self._versions = Rows("generator_versions", ("name", "version", "content", *text))
+        self._builds = Rows(
             "builds",
             ("build_id", "generator", "version", "dag_id", "run_id", "attempt", "requested_by", "requested_how")
             + ("plan", "state", "created_at", "deadline", "error"),
         )
-        self._targets = _Rows(
+        self._targets = Rows(
             "targets",
             ("build_id", "cloud", "required", "state", "attempt", "instance_id", "address", "source_image_id")
             + ("source_image_name", "image_name", "script_index", "output_offset", "output_tail")
             + ("customized_instance_id", "host_key", "error", "inventory_digest"),
         )
-        self._packages = _Rows("packages", ("id", "name", "manager", "version", "architecture", "origin"))
-        self._inventories = _Rows("inventories", ("digest", "document", *text))
-        self._links = _Rows("inventory_packages", ("digest", "package_id"))
-        self._images = _Rows(
+        self._packages = Rows("packages", ("id", "name", "manager", "version", "architecture", "origin"))
+        self._inventories = Rows("inventories", ("digest", "document", *text))
+        self._links = Rows("inventory_packages", ("digest", "package_id"))
+        self._images = Rows(
             "images",
             ("cloud", "image_id", "build_id", "name", "generator", "version", "source_image_id", "public", "state")
             + ("created_at", "inventory_digest"),

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from airflow.sdk import DAG, Param
 
 from operators.janitor import Janitor
-from operators.preflight import Preflight, TestCloud
+from operators.preflight import ListCloud, Preflight, TestCloud
 from operators.recover import Recover
 
 with DAG(
@@ -63,6 +63,20 @@ with DAG(
     is_paused_upon_creation=False,
 ):
     TestCloud(task_id="ask", execution_timeout=timedelta(minutes=2))
+
+with DAG(
+    dag_id="imagesmith_list_cloud",
+    description="Asks one cloud, read-only, for the images and instance types there are to choose from",
+    schedule=None,
+    catchup=False,
+    params={
+        "cloud": Param(type="string", minLength=1, description="The cloud's name in include/clouds.yaml"),
+        "search": Param("", type="string", maxLength=100, description="A part of the images' names"),
+    },
+    tags=["imagesmith", "maintenance"],
+    is_paused_upon_creation=False,
+):
+    ListCloud(task_id="ask", execution_timeout=timedelta(minutes=5))
 
 with DAG(
     dag_id="imagesmith_catalog_rebuild",

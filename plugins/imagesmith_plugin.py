@@ -9,7 +9,9 @@ from __future__ import annotations
 import importlib
 import sys
 from typing import Any
+from urllib.parse import urlsplit
 
+from airflow.configuration import conf
 from airflow.plugins_manager import AirflowPlugin
 
 # What tasks use. The api-server and the dag-processor run none.
@@ -50,12 +52,32 @@ def password_gate() -> list[dict[str, Any]]:
 
 
 def web_apps() -> list[dict[str, Any]]:
-    """REST under `/imagesmith`; its own door asks Airflow who comes and what he may."""
+    """Pages and REST under `/imagesmith`; their own door asks Airflow who comes and what he may."""
     if COMPONENT in SERVES_NOTHING:
         return []
     web = importlib.import_module("imagesmith.web.app")
     host = importlib.import_module("hooks.airflow_host").AirflowHost()
     return [{"name": "Imagesmith", "app": web.create_app(host), "url_prefix": web.PREFIX}]
+
+
+def navigation() -> list[dict[str, Any]]:
+    """The entry in Airflow's navigation, which shows our pages in a frame."""
+    if COMPONENT in SERVES_NOTHING:
+        return []
+    web = importlib.import_module("imagesmith.web.app")
+    frame = importlib.import_module("imagesmith.web.pages.frame")
+    below = urlsplit(conf.get("api", "base_url", fallback="")).path.rstrip("/")
+    return [
+        {
+            "name": frame.TITLE,
+            "href": f"{below}{web.PREFIX}/generators",
+            "icon": f"{below}{web.PREFIX}/static/icon.svg",
+            "icon_dark_mode": f"{below}{web.PREFIX}/static/icon-dark.svg",
+            "destination": "nav",
+            "url_route": frame.ROUTE,
+            "nav_top_level": True,
+        }
+    ]
 
 
 def run_listeners() -> list[Any]:
@@ -71,4 +93,5 @@ class ImagesmithPlugin(AirflowPlugin):
     name = "imagesmith"
     fastapi_root_middlewares = password_gate()
     fastapi_apps = web_apps()
+    external_views = navigation()
     listeners = run_listeners()

@@ -5,6 +5,7 @@
 #   tools/setup.sh            Python only: enough for the tests that need no virtual machine
 #   tools/setup.sh sandbox    and what makes and runs virtual machines
 #   tools/setup.sh check      and the linter of shell scripts
+#   tools/setup.sh browser    and the browser that tests look at pages with, where it can be had
 #   tools/setup.sh peers      and the programs the system tests and the benchmark measure against, where they can be had
 #
 # Repeatable, and over in a blink when there is nothing to do.
@@ -68,8 +69,8 @@ want_sandbox() {
     [ -e /usr/share/keyrings/debian-archive-keyring.gpg ] || missing="$missing debian-archive-keyring"
 }
 
-install_peers() {
-    for peer in packer chromium awscli python3-openstackclient; do
+install_where_possible() { # install_where_possible PACKAGE...: what needs a missing one is skipped
+    for peer in "$@"; do
         case $peer in
             awscli) command=aws ;;
             python3-openstackclient) command=openstack ;;
@@ -95,17 +96,19 @@ make_venv() {
 }
 
 want_python
-peers=no
+wished=''
 for group in "$@"; do
     case $group in
         sandbox) want_sandbox ;;
         check) need shellcheck shellcheck ;;
-        peers) peers=yes ;;
-        *) die "no group is called $group; there are sandbox, check and peers" ;;
+        browser) wished="$wished chromium" ;;
+        peers) wished="$wished packer chromium awscli python3-openstackclient" ;;
+        *) die "no group is called $group; there are sandbox, check, browser and peers" ;;
     esac
 done
 # Word splitting is wanted: one package a word.
 # shellcheck disable=SC2086
 [ -z "$missing" ] || apt_install $missing
-[ "$peers" = no ] || install_peers
+# shellcheck disable=SC2086
+install_where_possible $wished
 make_venv

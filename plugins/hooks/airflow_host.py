@@ -74,6 +74,7 @@ class AirflowHost:
 
         asked: dict[Right, tuple[Any, DagAccessEntity | None]] = {
             Right.SEE: ("GET", None),
+            Right.READ_LOGS: ("GET", DagAccessEntity.TASK_LOGS),
             Right.START: ("POST", DagAccessEntity.RUN),
             Right.STEER: ("PUT", DagAccessEntity.RUN),
             Right.CREATE: ("POST", None),
@@ -105,18 +106,19 @@ class AirflowHost:
 
     def call(self, caller: Caller, method: str, path: str, body: object = None) -> Answer:
         """Through the whole of Airflow's app: its middlewares, the password gate among them, and its rights."""
-        return anyio.from_thread.run(self._call, caller.credential, method, path, body)
-
-    async def _call(self, credential: Credential, method: str, path: str, body: object) -> Answer:
-        transport = httpx.ASGITransport(app=credential.airflow, raise_app_exceptions=False)
-        headers = {"Authorization": f"Bearer {credential.token}"}
-        async with httpx.AsyncClient(transport=transport, base_url="http://airflow", timeout=LIMIT_S) as airflow:
-            answer = await airflow.request(method, path, json=body, headers=headers)
+        answer = anyio.from_thread.run(self._call, caller.credential, method, path, body)
         try:
+            # Here and not in the server's loop: a log of many MiB takes its time.
             document = answer.json() if answer.content else None
         except json.JSONDecodeError:
             document = None
         return Answer(answer.status_code, document)
+
+    async def _call(self, credential: Credential, method: str, path: str, body: object) -> httpx.Response:
+        transport = httpx.ASGITransport(app=credential.airflow, raise_app_exceptions=False)
+        headers = {"Authorization": f"Bearer {credential.token}"}
+        async with httpx.AsyncClient(transport=transport, base_url="http://airflow", timeout=LIMIT_S) as airflow:
+            return await airflow.request(method, path, json=body, headers=headers)
 
     def page(self, path: str) -> str:
         """Under `[api] base_url`."""

@@ -9,7 +9,7 @@ from airflow.sdk import BaseOperator
 from hooks.opening import open_cloud
 from imagesmith import settings
 from imagesmith.generator import load_all
-from imagesmith.steps.preflight import Introduction, ask, chosen_cloud, introduce, preview
+from imagesmith.steps.preflight import Introduction, Offer, ask, chosen_cloud, introduce, offer, preview
 from operators.deployment import this_deployment
 
 if TYPE_CHECKING:
@@ -43,4 +43,15 @@ class TestCloud(BaseOperator):
         cloud = chosen_cloud(context["params"]["cloud"], settings.include_dir())
         answer = introduce(cloud, open_cloud)
         self.log.info("%s: %s", cloud.cloud, answer["problem"] or answer["identity"])
+        return answer
+
+
+class ListCloud(BaseOperator):
+    """What the cloud of the run's param `cloud` has to choose from; a refusal is a result, too."""
+
+    def execute(self, context: Context) -> Offer:
+        """The cloud's own lists."""
+        params = context["params"]
+        answer = offer(chosen_cloud(params["cloud"], settings.include_dir()), open_cloud, search=params["search"])
+        self.log.info("%s: %s", params["cloud"], answer["problem"] or f"{len(answer['images'])} images")
         return answer

@@ -170,6 +170,22 @@ class ImageQuery:
 
 
 @dataclass(frozen=True)
+class OfferedImage:
+    """An image to start from, as the cloud lists it: `id` is what a generator may name, `own` one of this account's."""
+
+    id: str
+    name: str
+    created: str
+    own: bool
+
+
+def newest_of(offers: Iterable[OfferedImage], limit: int) -> list[OfferedImage]:
+    """So many of them at most: the account's own first, the newest of each before the others."""
+    newest = sorted(offers, key=lambda each: (each.created, each.id), reverse=True)
+    return sorted(newest, key=lambda each: not each.own)[:limit]
+
+
+@dataclass(frozen=True)
 class LaunchRequest:
     """All a driver needs to start one instance of a target.
 
@@ -288,6 +304,17 @@ class Cloud(ABC):
     @abstractmethod
     def find_source_image(self, query: ImageQuery) -> SourceImage:
         """The newest image that matches and can be launched; raises SourceImageNotFound."""
+
+    @abstractmethod
+    def list_images(self, search: str, *, limit: int) -> list[OfferedImage]:
+        """Images to start from whose name holds the text, the account's own and those the cloud offers to all.
+
+        The newest of them, so many at most. A cloud with very many to offer wants a text first.
+        """
+
+    def list_instance_types(self) -> list[str]:
+        """The names of the instance types, in the cloud's own order; none where a cloud has no such list."""
+        return []
 
     @abstractmethod
     def find_image_named(self, name: str) -> Resource | None:

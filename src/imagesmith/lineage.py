@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -53,6 +53,19 @@ def lineage_of(catalog: Catalog, image: ImageRecord) -> Lineage:
                 target = catalog.target(oldest.build_id, cloud)
                 names[cloud, oldest.source_image_id] = target.source_image_name
     return Lineage(image, images, names)
+
+
+def seen_by(lineage: Lineage, generators: Collection[str]) -> Lineage:
+    """The lineage without images of other generators; what was made from one of those keeps no more than its id."""
+    images = {
+        cloud: [image for image in family if image.generator in generators] for cloud, family in lineage.images.items()
+    }
+    hidden = {
+        _key(image) for family in lineage.images.values() for image in family if image.generator not in generators
+    }
+    roots = {(image.cloud, image.source_image_id) for family in images.values() for image in family}
+    names = {key: name for key, name in lineage.names.items() if key in roots and key not in hidden}
+    return Lineage(lineage.asked, images, names)
 
 
 def drawn(lineage: Lineage) -> list[str]:

@@ -6,11 +6,13 @@ import hashlib
 import json
 from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
+from typing import Any
 
 from imagesmith.cloud_settings import CloudSettings
 from imagesmith.errors import DefinitionError
+from imagesmith.generator import Generator
 from imagesmith.image_names import render
-from imagesmith.plan import Plan, PlannedSource, PlannedTarget
+from imagesmith.plan import CLOUDS_PARAM, REBUILD_PARAM, Plan, PlannedSource, PlannedTarget
 
 
 def inputs_sha256(plan: Plan) -> str:
@@ -49,6 +51,22 @@ def resolved(plan: Plan, source_image_ids: Mapping[str, str]) -> Plan:
         for name, target in plan.targets.items()
     }
     return plan.model_copy(update={"targets": targets})
+
+
+def conf_of(plan: Plan, generator: Generator | None) -> dict[str, Any]:
+    """The conf of a run that builds the plan again: its build, its clouds, and parameters that have no default today.
+
+    The values come from the catalog; those in the conf only get the run past Airflow's own check. `generator` is its
+    file as it is now, if that can be read.
+    """
+    wanted = list(plan.parameters)
+    if generator is not None:
+        wanted = [name for name, parameter in generator.parameters.items() if parameter.default is None]
+    return {
+        **{name: plan.parameters[name] for name in wanted if name in plan.parameters},
+        CLOUDS_PARAM: list(plan.targets),
+        REBUILD_PARAM: plan.build_id,
+    }
 
 
 def rebuilt(

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from imagesmith.catalog.lineage import Holding
 from imagesmith.catalog.store import Catalog
 from imagesmith.errors import QuestionRefused
 from imagesmith.versions import Question
+
+
+@dataclass(frozen=True)
+class Fitting:
+    """Numbers of the packages that a question means; `uncompared` are versions that no rule can read."""
+
+    numbers: list[int]
+    uncompared: list[str]
 
 
 @dataclass(frozen=True)
@@ -20,7 +29,13 @@ class Answer:
 
 def search(catalog: Catalog, question: Question) -> Answer:
     """The answer, newest images first; raises QuestionRefused where no version at all could be compared."""
-    known = catalog.versions_of(question.name, question.manager)
+    found = fitting(catalog, question)
+    return Answer(catalog.images_with(found.numbers) if found.numbers else [], found.uncompared)
+
+
+def fitting(catalog: Catalog, question: Question, *, generators: Collection[str] | None = None) -> Fitting:
+    """The packages meant, of those that images of the generators hold (None: of all); raises QuestionRefused."""
+    known = catalog.versions_of(question.name, question.manager, generators=generators)
     judged = [(number, package, question.fits(package)) for number, package in known]
     uncompared = sorted({package.version for _, package, fits in judged if fits is None})
     if known and all(fits is None for _, _, fits in judged):
@@ -29,5 +44,4 @@ def search(catalog: Catalog, question: Question) -> Answer:
             f"{question}: {question.version} cannot be compared by the rules of {managers}; write a version as the "
             f"manager shows it, e.g. {known[0][1].version}"
         )
-    numbers = [number for number, _, fits in judged if fits]
-    return Answer(catalog.images_with(numbers) if numbers else [], uncompared)
+    return Fitting([number for number, _, fits in judged if fits], uncompared)

@@ -123,23 +123,27 @@ def _named(image: ImageRecord) -> str:
     return f"{image.cloud}/{image.image_id}, {image.generator} {image.version} of build {image.build_id}"
 
 
-def _content(inventory: Inventory) -> list[str]:
+def contents(inventory: Inventory) -> tuple[str, dict[str, int]]:
+    """What the system inside is, and how many there are of each kind of thing, in words."""
     name = inventory.os.get("PRETTY_NAME") or " ".join(filter(None, map(inventory.os.get, ("ID", "VERSION_ID"))))
     counts = dict.fromkeys(Kind, 0)
     for thing in things_of(inventory):
         counts[thing.kind] += 1
-    shown = [
-        f"{counts[kind]} {word}"
-        for kind, word in (
-            (Kind.PACKAGE, "packages"),
-            (Kind.SERVICE, "services"),
-            (Kind.USER, "users"),
-            (Kind.SOCKET, "sockets"),
-            (Kind.SETUID, "setuid files"),
-            (Kind.FILE, "files in /etc"),
-        )
-    ]
-    return [f"{name or 'no os-release'}, kernel {inventory.kernel}, {inventory.architecture}", ", ".join(shown)]
+    told = {
+        "packages": Kind.PACKAGE,
+        "services": Kind.SERVICE,
+        "users": Kind.USER,
+        "sockets": Kind.SOCKET,
+        "setuid files": Kind.SETUID,
+        "files in /etc": Kind.FILE,
+    }
+    system = f"{name or 'no os-release'}, kernel {inventory.kernel}, {inventory.architecture}"
+    return system, {word: counts[kind] for word, kind in told.items()}
+
+
+def _content(inventory: Inventory) -> list[str]:
+    system, counts = contents(inventory)
+    return [system, ", ".join(f"{count} {word}" for word, count in counts.items())]
 
 
 def inside(inventory: Inventory) -> list[tuple[Thing, str]]:

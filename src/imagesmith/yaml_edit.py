@@ -57,6 +57,14 @@ def edited(text: str, wanted: Mapping[str, Any]) -> str:
         raise DefinitionError(f"the file is written in a way that can't be changed key by key; {SEND_TEXT}") from error
 
 
+def renamed(text: str, name: str) -> str:
+    """The text of a generator that says to be called so, where it says anything of that."""
+    document = read_bytes(text.encode("utf-8", "surrogatepass"), shown_as="the file")
+    if not document.readable or document.value.get("name", name) == name:
+        return text
+    return edited(text, {**document.value, "name": name})
+
+
 def _indent_of(root: CommentedMap) -> dict[str, int]:
     """How far the file itself indents, as its first nested mapping and its first list show it."""
     found = {"mapping": 2, "sequence": 4, "offset": 2}

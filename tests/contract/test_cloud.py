@@ -88,6 +88,30 @@ def test_newest_of_several_is_found(site):
     assert site.cloud().find_source_image(ImageQuery(name=f"{prefix}-*", owner="self")).id == ids[-1]
 
 
+def test_images_are_listed_to_choose_from(site):
+    name = site.cloud().find_source_image(site.source).name
+    offers = site.cloud().list_images(name, limit=50)
+    assert [each for each in offers if each.name == name]
+    for each in offers:
+        assert name.lower() in each.name.lower()
+        assert site.cloud().find_source_image(ImageQuery(id=each.id)).name == each.name
+    assert len(site.cloud().list_images(name, limit=1)) == 1
+    assert site.cloud().list_images(site.fresh("nothing"), limit=50) == []
+
+
+def test_own_images_are_listed_before_those_of_others(site):
+    image_id = site.cloud().save(site.save_request(site.stopped(), name=site.fresh("mine")), site.ledger)
+    site.until_image(image_id, ImageState.AVAILABLE)
+    offers = site.cloud().list_images("", limit=50)
+    assert offers[0].own
+    assert image_id in [each.id for each in offers if each.own]
+
+
+def test_an_instance_type_of_the_list_can_be_launched(site):
+    kinds = site.cloud().list_instance_types()
+    assert kinds == [] or site.launch_request().instance_type in kinds
+
+
 @pytest.mark.parametrize("query", ["unknown_id", "unknown_name", "other_owner"])
 def test_unknown_source_image_is_told_with_its_name(site, query):
     wanted: ImageQuery = getattr(site, query)

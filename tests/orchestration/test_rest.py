@@ -177,6 +177,21 @@ def test_a_cloud_is_tested_where_its_connection_is(deployment: Any, api: Api) ->
     assert "first: " in told["problem"]
 
 
+def test_a_clouds_own_images_are_listed_where_its_connection_is(deployment: Any, api: Api) -> None:
+    read_dags()
+    answer = api.ask("POST", f"{AT}/clouds/first/listings", user="uma", json={"search": "simulated"})
+    assert answer.status_code == 202, answer.text
+    assert api.ask("POST", f"{AT}/clouds/first/listings", user="vic", json={}).status_code == 403
+    run = deployment.run("imagesmith_list_cloud", conf={"cloud": "first", "search": "simulated"})
+    told = api.ask("GET", f"{AT}/clouds/first/listings/{run.run_id}").json()
+    assert (told["ended"], told["problem"], "t3.small" in told["instance_types"]) == (True, "", True)
+    assert told["images"] and all("simulated" in image["name"] for image in told["images"])
+    deployment.connection("first", secret="not-the-secret")
+    run = deployment.run("imagesmith_list_cloud", conf={"cloud": "first", "search": ""})
+    told = api.ask("GET", f"{AT}/clouds/first/listings/{run.run_id}").json()
+    assert (told["images"], "first: " in told["problem"]) == ([], True)
+
+
 def test_a_password_is_sealed_before_anything_is_stored(deployment: Any, api: Api) -> None:
     openstack = Sites(deployment)
     openstack.generator(HOTEL)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,9 +16,13 @@ from starlette.testclient import TestClient
 
 from imagesmith.catalog.records import BuildState, NewTarget
 from imagesmith.catalog.store import Catalog
+from imagesmith.consistency import compare
 from imagesmith.core import TargetState
+from imagesmith.inventory import Inventory, Package
+from imagesmith.plan import Plan, PlannedScript, PlannedSource, PlannedTarget
 from imagesmith.web.app import PREFIX, create_app
 from imagesmith.web.host import Answer
+from imagesmith.web.pages import events
 from imagesmith.web.parts import REST
 
 from .fake_host import ADMIN, FakeHost
@@ -43,6 +47,49 @@ clouds:
     instance_type: m1.small
 """
 SCRIPT = "#!/bin/sh\napt-get install dstat\n"
+INVENTORY = Inventory(
+    os={"ID": "debian", "VERSION_ID": "12", "PRETTY_NAME": "Debian GNU/Linux 12"},
+    kernel="6.1.0-28",
+    architecture="x86_64",
+    packages=(
+        Package(manager="dpkg", name="dstat", version="0.7.4-6.1", architecture="all"),
+        Package(manager="dpkg", name="openssl", version="3.0.14-1", architecture="amd64"),
+    ),
+)
+
+
+def plan_of(build_id: str, generator: str, version: str, clouds: Iterable[str]) -> Plan:
+    """What a build of the generator froze."""
+    return Plan(
+        build_id=build_id,
+        generator=generator,
+        version=version,
+        description="",
+        script_sha256="0" * 64,
+        scripts=(PlannedScript(name="tools.sh", text=SCRIPT, sha256="1" * 64),),
+        files=(),
+        parameters={"extra": ""},
+        created=datetime.now(UTC),
+        time_limit_s=3600,
+        targets={
+            cloud: PlannedTarget(
+                cloud=cloud,
+                cloud_type={"ec2": "ec2", "hotel": "openstack"}[cloud],
+                settings={},
+                source_image=PlannedSource(id="ami-12345678"),
+                ssh_username="admin",
+                instance_type="t3.small",
+                image_name=f"{generator}-{build_id}",
+                image_name_template="{generator}-{build_id}",
+                public=False,
+                tags={},
+                required=True,
+                disk_gib=None,
+                time_limits_s={},
+            )
+            for cloud in clouds
+        },
+    )
 
 
 @dataclass
@@ -59,6 +106,13 @@ class Web:
         headers = {**({"Authorization": f"Bearer {user}"} if user else {}), **more.pop("headers", {})}
         return self.client.request(method, PREFIX + REST + path, headers=headers, **more)
 
+    def page(self, path: str, *, method: str = "GET", user: str | None = ADMIN, **more: Any) -> Any:
+        """The answer to a browser in which the user is logged in to Airflow, and that sends what a form of ours has."""
+        headers = {"Cookie": f"_token={user}"} if user else {}
+        headers |= {"Origin": "http://testserver"} if method == "POST" else {}
+        headers |= more.pop("headers", {})
+        return self.client.request(method, PREFIX + path, headers=headers, follow_redirects=False, **more)
+
     def json(self, path: str, *, user: str = ADMIN, status: int = 200) -> Any:
         """The document at the path."""
         answer = self.ask("GET", path, user=user)
@@ -68,11 +122,26 @@ class Web:
     def file(self, name: str) -> Path:
         return self.include / "generators" / f"{name}.yaml"
 
-    def built(self, generator: str = "tools", *, state: BuildState = BuildState.SUCCESSFUL, **about: Any) -> str:
-        """A build of the generator that has ended, `about` as its targets' states by cloud; its id."""
+    def built(
+        self,
+        generator: str = "tools",
+        *,
+        state: BuildState = BuildState.SUCCESSFUL,
+        inside: Inventory | None = INVENTORY,
+        source: str = "ami-12345678",
+        image_name: str = "an image",
+        image_id: str = "",
+        run_id: str = "",
+        others: Mapping[str, Inventory] | None = None,
+        **about: Any,
+    ) -> str:
+        """A build of the generator, `about` as its targets' states by cloud; its id.
+
+        Its images hold what is `inside`, or by cloud what `others` say, and were made from the `source` image.
+        """
         number = len(self.catalog.builds(limit=1000))
         build_id = f"20261127-0003{number:02d}-1a2b3c"
-        run_id = f"manual__of_{number}"
+        run_id = run_id or f"manual__of_{number}"
         targets = about or {"ec2": TargetState.SUCCESSFUL}
         content = {"name": generator, "scripts": [{"name": "tools.sh", "text": SCRIPT}], "files": [], "targets": {}}
         self.catalog.begin_build(
@@ -84,18 +153,27 @@ class Web:
             run_id=run_id,
             requested_by="ann",
             requested_how="manual",
-            plan={},
+            plan=plan_of(build_id, generator, f"version{number:05d}", targets).model_dump(mode="json"),
             deadline=datetime.now(UTC) + timedelta(hours=1),
             targets=[NewTarget(cloud=cloud, image_name=f"{generator}-{build_id}") for cloud in targets],
         )
+        inventories = {cloud: (others or {}).get(cloud, inside) for cloud in targets}
         for cloud, target in targets.items():
-            self._ended(build_id, cloud, target)
+            found = inventories[cloud]
+            digest = self.catalog.record_inventory(found) if found else ""
+            self.catalog.update_target(build_id, cloud, source_image_id=source, inventory_digest=digest)
+            self._ended(build_id, cloud, target, image=(image_id or f"img-{cloud}-{build_id}", image_name))
         if state.ended:
+            comparison = compare(inventories)
+            if comparison:
+                document = comparison.model_dump(mode="json")
+                self.catalog.record_comparison(build_id, verdict=str(comparison.verdict), comparison=document)
+            self.catalog.record_provenance(build_id, '{"payload": ""}' if inside else "")
             self.catalog.end_build(build_id, state)
         self.host.runs[generator, run_id] = "failed" if state.ended else "running"
         return build_id
 
-    def _ended(self, build_id: str, cloud: str, state: TargetState) -> None:
+    def _ended(self, build_id: str, cloud: str, state: TargetState, *, image: tuple[str, str]) -> None:
         self.catalog.start_step(build_id, cloud, "launch")
         if state is TargetState.FAILED:
             self.catalog.end_step(build_id, cloud, "launch", "no room left; ask for more")
@@ -104,8 +182,8 @@ class Web:
         self.catalog.end_step(build_id, cloud, "launch")
         self.catalog.advance_target(build_id, cloud, state)
         if state is TargetState.SUCCESSFUL:
-            image_id = f"img-{cloud}-{build_id}"
-            self.catalog.record_image(build_id, cloud, image_id=image_id, name="an image")
+            image_id, name = image
+            self.catalog.record_image(build_id, cloud, image_id=image_id, name=name)
             self.catalog.image_available(cloud, image_id)
 
 
@@ -136,6 +214,8 @@ def web(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, new_catalog: Path) -> I
     (include / "generators" / "secret-tools.yaml").write_text(TOOLS.replace("name: tools", "name: secret-tools"))
     monkeypatch.setenv("IMAGESMITH_INCLUDE", str(include))
     monkeypatch.setenv("IMAGESMITH_HOME", str(tmp_path / "home"))
+    # A stream that has no end would keep this client, which takes whole answers, for ever.
+    monkeypatch.setattr(events, "LIFE_S", 0)
     shutil.copy(new_catalog, tmp_path / "catalog.db")
     catalog = Catalog(f"sqlite:///{tmp_path / 'catalog.db'}")
     host = FakeHost()

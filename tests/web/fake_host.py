@@ -13,8 +13,8 @@ from imagesmith.web.host import Answer, Caller, Right, Scope
 
 ADMIN, VIEWER, STRANGER = "ann", "vic", "sam"
 EVERYTHING = frozenset(Right)
-RIGHTS = {ADMIN: EVERYTHING, VIEWER: frozenset({Right.SEE}), STRANGER: frozenset[Right]()}
-RUN = re.compile(r"/api/v2/dags/([^/?]+)/dagRuns/([^/?]+)(/taskInstances[^?]*)?")
+RIGHTS = {ADMIN: EVERYTHING, VIEWER: frozenset({Right.SEE, Right.READ_LOGS}), STRANGER: frozenset[Right]()}
+RUN = re.compile(r"/api/v2/dags/([^/?]+)/dagRuns/([^/?]+)(/taskInstances.*)?")
 
 
 class FakeHost:
@@ -28,6 +28,10 @@ class FakeHost:
         self.unread: set[str] = set()
         self.paused: set[str] = set()
         self.refusal: Answer | None = None
+        self.tries: dict[str, int] = {}
+        self.task_state = "success"
+        self.printed: list[str] = []
+        self.logs_are_for = {ADMIN, VIEWER}
 
     async def caller(self, scope: Scope) -> Caller | None:
         request = Request(scope)
@@ -40,6 +44,8 @@ class FakeHost:
 
     def may(self, caller: Caller, right: Right, dag_id: str | None) -> bool:
         hidden = dag_id is not None and dag_id.startswith("secret") and caller.name != ADMIN
+        if right is Right.READ_LOGS and caller.name not in self.logs_are_for:
+            return False
         return right in RIGHTS[caller.name] and not hidden
 
     def has_connection(self, caller: Caller, cloud: str) -> bool | None:
@@ -67,6 +73,19 @@ class FakeHost:
             return Answer(200, {"dag_run_id": run_id, "state": "queued"})
         return Answer(200, {"task_instances": []})
 
+    def log(self, rest: str) -> Answer:
+        """What was printed behind the token, which is how much of it was read; no token once the task is over."""
+        token = re.search(r"[?&]token=(\d+)", rest)
+        new = self.printed[int(token[1]) if token else 0 :]
+        going = self.task_state == "running"
+        return Answer(
+            200,
+            {
+                "content": [{"event": "::group::Log message source details"}, *({"event": line} for line in new)],
+                "continuation_token": str(len(self.printed)) if going else None,
+            },
+        )
+
     def _of_dag(self, dag_id: str) -> Answer:
         if dag_id in self.unread:
             return Answer(404, {"detail": "no such DAG"})
@@ -78,6 +97,12 @@ class FakeHost:
         if "xcomEntries" in rest:
             found = run_id in self.results
             return Answer(200, {"value": self.results[run_id]}) if found else Answer(404, {"detail": "none"})
+        if "/logs/" in rest:
+            return self.log(rest)
+        if rest.count("/") == 2:  # one task
+            known = rest.rpartition("/")[2] in self.tries
+            task = {"try_number": self.tries.get(rest.rpartition("/")[2]), "state": self.task_state}
+            return Answer(200, task) if known else Answer(404, {"detail": "no such task"})
         if rest:
             return Answer(200, {"task_instances": [{"task_id": task} for task in self.tasks]})
         if method == "PATCH":

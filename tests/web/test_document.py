@@ -41,8 +41,10 @@ def document(web: Web) -> Any:
     build_id = web.built(ec2=TargetState.SUCCESSFUL)
     image_id, run_id = f"img-ec2-{build_id}", "manual__of_0"
     web.host.runs["imagesmith_test_cloud", run_id] = "success"
+    web.host.runs["imagesmith_list_cloud", run_id] = "success"
     there = {"build_id": build_id, "image_id": image_id, "run_id": run_id, "name": "tools", "generator": "tools"}
     there |= {"cloud": "ec2", "version": "current", "old": "version00000", "if-match": "*"}
+    there |= {"before": f"ec2/{image_id}", "after": image_id, "package": "openssl<9"}
     found = web.json("/openapi.json")
     for path in found["paths"].values():
         for operation in path.values():
@@ -78,8 +80,8 @@ def test_every_answer_is_a_documented_one(document: Any) -> None:
         keeps_to_it()
     done = {label for label, status in answers if status < 300}
     print(*sorted(answers.items()), sep="\n")
-    assert len(operations) >= 20
-    assert len(done) >= 17, "or the examples got nowhere"
+    assert len(operations) >= 29
+    assert len(done) >= 26, "or the examples got nowhere"
 
 
 def test_the_document_is_behind_the_door_and_has_an_example_of_each_body(web: Web) -> None:

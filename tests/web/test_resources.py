@@ -43,6 +43,25 @@ def test_a_test_of_a_cloud_is_a_run_whose_result_is_the_answer(web: Web) -> None
     }
 
 
+def test_a_listing_of_a_cloud_is_a_run_whose_result_is_the_answer(web: Web) -> None:
+    begun = web.ask("POST", "/clouds/ec2/listings", json={"search": "debian"})
+    assert (begun.status_code, begun.json()["ended"], begun.json()["images"]) == (202, False, [])
+    assert web.host.calls[-1][1:] == (
+        "POST",
+        "/api/v2/dags/imagesmith_list_cloud/dagRuns",
+        {"logical_date": None, "conf": {"cloud": "ec2", "search": "debian"}, "note": "asked by ann"},
+    )
+    run_id = begun.json()["run_id"]
+    web.host.runs["imagesmith_list_cloud", run_id] = "success"
+    image = {"id": "ami-1", "name": "debian-12", "created": "2026-11-01", "own": False}
+    web.host.results[run_id] = {"images": [image], "instance_types": ["t3.small"], "problem": ""}
+    told = web.json(begun.headers["Location"].removeprefix("/imagesmith/api/v1"))
+    assert (told["ended"], told["images"], told["instance_types"]) == (True, [image], ["t3.small"])
+    web.host.results[run_id] = {"images": [], "instance_types": [], "problem": "ec2: no; check it"}
+    assert web.json(f"/clouds/ec2/listings/{run_id}")["problem"] == "ec2: no; check it"
+    assert web.ask("POST", "/clouds/ec2/listings", json={"search": "x" * 101}).status_code == 422
+
+
 def test_generators_are_listed_with_their_last_build(web: Web) -> None:
     web.built(state=BuildState.FAILED, ec2=TargetState.FAILED)
     last = web.built()

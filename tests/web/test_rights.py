@@ -9,23 +9,37 @@ import pytest
 
 from imagesmith.catalog.records import BuildState
 from imagesmith.core import TargetState
+from imagesmith.web.parts import REST
 
 from .conftest import TOOLS, Web
 from .fake_host import STRANGER, VIEWER
 
 # Something that is there for each kind of name in a path.
-NAMES = {"cloud": "ec2", "name": "tools", "generator": "tools", "version": "current"}
+NAMES = {"cloud": "ec2", "name": "tools", "generator": "tools", "version": "current", "step": "customize"}
 
 
 def routes(web: Web, **names: str) -> list[tuple[str, str]]:
-    """Method and path of each route of the app, those that its document leaves out included."""
+    """Method and path of each route of REST, those that its document leaves out included."""
+    return [(method, path[len(REST) :]) for method, path in _all_routes(web, names) if path.startswith(REST)]
+
+
+def page_routes(web: Web, **names: str) -> list[tuple[str, str]]:
+    """Method and path of each route of the pages."""
+    return [(method, path) for method, path in _all_routes(web, names) if not path.startswith(REST)]
+
+
+def _all_routes(web: Web, names: dict[str, str]) -> list[tuple[str, str]]:
     app: Any = web.client.app
     ours = app.routes[0].app._app
     found = []
     for route in _leaves(ours.routes):
         path = re.sub(r"{(\w+)(:path)?}", lambda match: {**NAMES, **names}[match[1]], route.path)
+        image = f"ec2/{names.get('image_id')}"
+        path += f"?before={image}&after={image}" if path.endswith(("v1/diff", "/compare")) else ""
+        path += "?at=0" if path.endswith("/events") else ""
+        path += "?package=openssl" if path.endswith("/search") else ""
         path += "?old=current" if path.endswith("/diff") else ""
-        found += [(method, path.removeprefix("/api/v1")) for method in sorted(route.methods - {"HEAD"})]
+        found += [(method, path) for method in sorted(route.methods - {"HEAD"})]
     return found
 
 
@@ -39,9 +53,14 @@ def _leaves(routes: Any) -> Any:
 
 
 def everything(web: Web) -> list[tuple[str, str]]:
-    """All routes, with names of what is there."""
+    """All routes of REST, with names of what is there."""
+    return routes(web, **what_is_there(web))
+
+
+def what_is_there(web: Web) -> dict[str, str]:
     build_id = web.built(state=BuildState.FAILED, ec2=TargetState.SUCCESSFUL, hotel=TargetState.FAILED)
-    return routes(web, build_id=build_id, image_id=f"img-ec2-{build_id}", run_id="manual__of_0")
+    web.host.tries["ec2.customize"] = 1
+    return {"build_id": build_id, "image_id": f"img-ec2-{build_id}", "run_id": "manual__of_0"}
 
 
 def body_of(method: str, path: str) -> dict[str, Any]:
@@ -51,8 +70,10 @@ def body_of(method: str, path: str) -> dict[str, Any]:
     bodies = {
         "/generators": {"name": "new", "yaml": TOOLS.replace("name: tools", "name: new")},
         "/builds": {"generator": "tools"},
+        "/clouds/ec2/listings": {"search": "debian"},
     }
-    body = {"json": bodies.get(path, {"yaml": TOOLS})} if method in ("POST", "PUT") else {}
+    bodies[path] = {} if path.endswith("/rebuild") else bodies.get(path, {"yaml": TOOLS})
+    body = {"json": bodies[path]} if method in ("POST", "PUT") else {}
     return {**body, "headers": {"If-Match": "*"}}
 
 
@@ -76,27 +97,68 @@ def test_nobody_unknown_gets_through_any_route(web: Web, headers: dict[str, str]
     assert (web.host.calls, web.file("tools").read_bytes()) == ([], before)
 
 
+@pytest.mark.parametrize("headers", [{}, {"Authorization": "Bearer nobody"}, {"Cookie": "_token=nobody"}])
+def test_nobody_unknown_gets_any_page_but_the_way_to_the_login(web: Web, headers: dict[str, str]) -> None:
+    before = web.file("tools").read_bytes()
+    found = page_routes(web, **what_is_there(web))
+    assert {("GET", "/"), ("GET", "/generators"), ("GET", "/clouds")} <= set(found)
+    for method, path in [*found, ("GET", "/nothing")]:
+        answer = web.page(path, method=method, user=None, headers=headers)
+        assert answer.status_code == 401, (method, path)
+        assert "http://airflow/api/v2/auth/login?next=http%3A%2F%2Fairflow%2Fplugin%2Fimagesmith" in answer.text
+        assert "tools" not in answer.text
+    assert (web.host.calls, web.file("tools").read_bytes()) == ([], before)
+
+
+def test_a_viewer_sees_every_page_and_changes_nothing(web: Web) -> None:
+    before = web.file("tools").read_bytes()
+    for method, path in page_routes(web, **what_is_there(web)):
+        answer = web.page(path, method=method, user=VIEWER)
+        if path.endswith(("/tests", "/listings")):
+            assert answer.status_code == 200  # that he may not start this DAG is for Airflow to say
+        elif method == "POST":
+            assert answer.status_code == 403, (method, path, answer.text)
+        else:
+            later = "/tests/" in path or "/listings/" in path
+            asked_for = 404 if later else 303 if path.startswith("/runs/") else 307 if path == "/" else 200
+            changing = path.endswith(("/_new", "/delete", "/build", "/rebuild"))
+            assert answer.status_code == (403 if changing else asked_for), (method, path, answer.text)
+    assert web.file("tools").read_bytes() == before
+    assert {call[1] for call in web.host.calls if "_cloud/" not in call[2]} <= {"GET"}
+
+
+def test_who_may_see_nothing_sees_nothing_on_pages(web: Web) -> None:
+    for method, path in page_routes(web, **what_is_there(web)):
+        answer = web.page(path, method=method, user=STRANGER)
+        assert answer.status_code in (200, 307, 403, 404), (method, path, answer.text)
+        assert "t3.small" not in answer.text and "apt-get" not in answer.text
+
+
 def test_a_viewer_reads_everything_and_changes_nothing(web: Web) -> None:
     before = web.file("tools").read_bytes()
     for method, path in everything(web):
         answer = web.ask(method, path, user=VIEWER, **body_of(method, path))
         if method == "GET":
-            assert answer.status_code == (404 if "/tests/" in path else 200), (method, path, answer.text)
-        elif path.endswith("/tests"):
+            assert answer.status_code == (404 if "/tests/" in path or "/listings/" in path else 200), (
+                method,
+                path,
+                answer.text,
+            )
+        elif path.endswith(("/tests", "/listings")):
             # That he may not start this DAG is for Airflow to say.
             assert answer.status_code == 202
         else:
             assert answer.status_code == 403, (method, path, answer.text)
     assert web.file("tools").read_bytes() == before
     assert not web.file("new").exists()
-    assert {call[1] for call in web.host.calls if "imagesmith_test_cloud" not in call[2]} <= {"GET"}
+    assert {call[1] for call in web.host.calls if "_cloud/" not in call[2]} <= {"GET"}
 
 
 def test_who_may_see_nothing_sees_nothing(web: Web) -> None:
     for method, path in everything(web):
         answer = web.ask(method, path, user=STRANGER, **body_of(method, path))
-        if path in ("/generators", "/builds", "/images") and method == "GET":
-            assert answer.json() == {"items": [], "total": 0}
+        if path.partition("?")[0] in ("/generators", "/builds", "/images", "/search") and method == "GET":
+            assert answer.json() | {"uncompared": []} == {"items": [], "total": 0, "uncompared": []}
         elif path != "/openapi.json":
             assert answer.status_code in (403, 404), (method, path, answer.text)
             assert "t3.small" not in answer.text
@@ -139,3 +201,13 @@ def test_another_sites_page_writes_nothing(web: Web, headers: dict[str, str]) ->
 def test_our_own_page_writes(web: Web, origin: str) -> None:
     headers = {"Cookie": "_token=ann", "X-Requested-With": "page", "Sec-Fetch-Site": "same-origin", "Origin": origin}
     assert web.ask("POST", "/builds", user=None, json={"generator": "tools"}, headers=headers).status_code == 202
+
+
+def test_a_form_of_our_own_page_needs_no_script(web: Web) -> None:
+    by_cookie = {"Cookie": "_token=ann"}
+    wanted = {"json": {"generator": "tools"}}
+    answer = web.ask("POST", "/builds", user=None, headers={**by_cookie, "Origin": "http://testserver"}, **wanted)
+    assert answer.status_code == 202
+    foreign = {**by_cookie, "Origin": "http://testserver", "Sec-Fetch-Site": "cross-site"}
+    assert web.ask("POST", "/builds", user=None, headers=foreign, **wanted).status_code == 403
+    assert web.ask("POST", "/builds", user=None, headers={**by_cookie, "Origin": ""}, **wanted).status_code == 403

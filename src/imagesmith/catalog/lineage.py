@@ -5,10 +5,10 @@ Images that were deleted are history, too.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, fields
 
-from sqlalchemy import CTE, Select, select
+from sqlalchemy import CTE, ColumnElement, Select, func, select
 from sqlalchemy.orm import Session
 
 from imagesmith.catalog.access import Access, reads, record
@@ -59,25 +59,77 @@ class LineageStore(Access):
         return sorted(found.values(), key=lambda image: (image.created_at, image.image_id))
 
     @reads
-    def versions_of(self, session: Session, name: str, manager: str | None = None) -> list[tuple[int, Package]]:
-        """Every version of the package that some image holds, with its number in the catalog."""
+    def versions_of(
+        self,
+        session: Session,
+        name: str,
+        manager: str | None = None,
+        *,
+        generators: Collection[str] | None = None,
+    ) -> list[tuple[int, Package]]:
+        """Every version of the package that some image (of the generators) holds, with its number in the catalog."""
         query = select(StoredPackage).where(StoredPackage.name == name)
         if manager is not None:
             query = query.where(StoredPackage.manager == manager)
+        if generators is not None:
+            theirs = (
+                select(InventoryPackage.digest)
+                .join(SavedImage, SavedImage.inventory_digest == InventoryPackage.digest)
+                .where(InventoryPackage.package_id == StoredPackage.id, SavedImage.generator.in_(generators))
+            )
+            query = query.where(theirs.exists())
         return [(row.id, _package(row)) for row in session.scalars(query)]
 
     @reads
-    def images_with(self, session: Session, package_ids: Sequence[int]) -> list[Holding]:
-        """Every image that holds one of the packages, newest first; `package_ids` as `versions_of` gives them."""
+    def images_with(
+        self,
+        session: Session,
+        package_ids: Sequence[int],
+        *,
+        generators: Collection[str] | None = None,
+        include_deleted: bool = True,
+        limit: int | None = None,
+        offset: int = 0,
+    ) -> list[Holding]:
+        """The images that hold one of the packages, newest first; `package_ids` as `versions_of` gives them."""
+        wanted = _holding(package_ids, generators, include_deleted=include_deleted)
         query = (
             select(*_IMAGE_COLUMNS, InventoryPackage.package_id)
             .join(InventoryPackage, InventoryPackage.digest == SavedImage.inventory_digest)
-            .where(InventoryPackage.package_id.in_(package_ids))
+            .where(*wanted)
             .order_by(SavedImage.created_at.desc(), SavedImage.cloud, SavedImage.image_id)
+            .limit(limit)
+            .offset(offset)
         )
         rows = session.execute(query).all()
         packages = _packages(session, {row.package_id for row in rows})
         return [Holding(ImageRecord(*image), packages[package_id]) for *image, package_id in rows]
+
+    @reads
+    def count_images_with(
+        self,
+        session: Session,
+        package_ids: Sequence[int],
+        *,
+        generators: Collection[str] | None = None,
+        include_deleted: bool = True,
+    ) -> int:
+        """How many `images_with` there are in all."""
+        query = (
+            select(func.count())
+            .select_from(SavedImage)
+            .join(InventoryPackage, InventoryPackage.digest == SavedImage.inventory_digest)
+            .where(*_holding(package_ids, generators, include_deleted=include_deleted))
+        )
+        return session.scalar(query) or 0
+
+
+def _holding(
+    package_ids: Sequence[int], generators: Collection[str] | None, *, include_deleted: bool
+) -> list[ColumnElement[bool]]:
+    wanted: list[ColumnElement[bool]] = [InventoryPackage.package_id.in_(package_ids)]
+    wanted += [SavedImage.generator.in_(generators)] if generators is not None else []
+    return wanted + ([] if include_deleted else [SavedImage.deleted_at.is_(None)])
 
 
 def _ancestors(cloud: str, image_id: str) -> Select[SavedImage]:

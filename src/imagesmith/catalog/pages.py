@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from imagesmith.catalog.access import Access, reads, record
 from imagesmith.catalog.records import BuildState, ImageRecord
-from imagesmith.catalog.schema import Build, GeneratorVersion, SavedImage, Target
+from imagesmith.catalog.schema import Build, GeneratorVersion, InventoryPackage, SavedImage, Target
 from imagesmith.core import TargetState
 
 
@@ -47,7 +47,7 @@ class VersionSummary:
     builds: int
 
 
-_BUILD_COLUMNS = [getattr(Build, name) for name in BuildSummary.__annotations__ if name != "targets"]
+BUILD_COLUMNS = [getattr(Build, name) for name in BuildSummary.__annotations__ if name != "targets"]
 
 
 class PageStore(Access):
@@ -66,7 +66,7 @@ class PageStore(Access):
         """Builds, newest first, and how many there are in all."""
         wanted: list[ColumnElement[bool]] = [Build.generator.in_(generators)]
         wanted += [Build.state == state] if state is not None else []
-        query = select(*_BUILD_COLUMNS).where(*wanted).order_by(Build.created_at.desc(), Build.build_id.desc())
+        query = select(*BUILD_COLUMNS).where(*wanted).order_by(Build.created_at.desc(), Build.build_id.desc())
         rows = session.execute(query.limit(limit).offset(offset)).all()
         total = session.scalar(select(func.count()).select_from(Build).where(*wanted)) or 0
         return _with_targets(session, rows), total
@@ -81,7 +81,7 @@ class PageStore(Access):
             .subquery()
         )
         same = (Build.generator == newest.c.generator) & (Build.created_at == newest.c.created_at)
-        rows = session.execute(select(*_BUILD_COLUMNS).join(newest, same).order_by(Build.build_id)).all()
+        rows = session.execute(select(*BUILD_COLUMNS).join(newest, same).order_by(Build.build_id)).all()
         return {build.generator: build for build in _with_targets(session, rows)}
 
     @reads
@@ -113,6 +113,7 @@ class PageStore(Access):
         *,
         generators: Collection[str],
         cloud: str | None = None,
+        package_ids: Collection[int] | None = None,
         saved_after: datetime | None = None,
         saved_before: datetime | None = None,
         include_deleted: bool = False,
@@ -122,6 +123,9 @@ class PageStore(Access):
         """Saved images, newest first, and how many there are in all."""
         wanted: list[ColumnElement[bool]] = [SavedImage.generator.in_(generators)]
         wanted += [SavedImage.cloud == cloud] if cloud is not None else []
+        if package_ids is not None:
+            holding = select(InventoryPackage.digest).where(InventoryPackage.package_id.in_(package_ids))
+            wanted += [SavedImage.inventory_digest.in_(holding)]
         wanted += [SavedImage.created_at >= saved_after] if saved_after is not None else []
         wanted += [SavedImage.created_at <= saved_before] if saved_before is not None else []
         wanted += [] if include_deleted else [SavedImage.deleted_at.is_(None)]

@@ -137,6 +137,7 @@ class Build(Base):
         UniqueConstraint("dag_id", "run_id"),
         ForeignKeyConstraint(["generator", "version"], ["generator_versions.name", "generator_versions.version"]),
         Index(None, "generator", "created_at"),
+        Index(None, "created_at"),
         Index(None, "state"),
     )
 
@@ -248,6 +249,7 @@ class SavedImage(Base):
         ForeignKeyConstraint(["build_id", "cloud"], ["targets.build_id", "targets.cloud"]),
         ForeignKeyConstraint(["generator", "version"], ["generator_versions.name", "generator_versions.version"]),
         Index(None, "generator", "created_at"),
+        Index(None, "created_at"),
         Index(None, "build_id"),
         Index(None, "cloud", "source_image_id"),
         Index(None, "image_id"),

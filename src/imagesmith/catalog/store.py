@@ -26,6 +26,7 @@ from imagesmith.catalog.pages import PageStore
 from imagesmith.catalog.recovery import RecoveryStore
 from imagesmith.catalog.resources import ResourceStore
 from imagesmith.catalog.targets import TargetStore
+from imagesmith.catalog.watching import WatchStore
 from imagesmith.errors import SetupError, Transient
 
 
@@ -41,6 +42,7 @@ class Catalog(
     InventoryStore,
     LineageStore,
     PageStore,
+    WatchStore,
     RecoveryStore,
     BoardStore,
     BudgetStore,

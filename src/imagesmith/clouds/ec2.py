@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any, ClassVar
 
 from imagesmith.clouds.ec2_cleanup import SETTLE_S, Deletion, Inventory, chunks, pages, refusal
@@ -40,11 +41,13 @@ from imagesmith.core import (
     InstanceState,
     LaunchRequest,
     Ledger,
+    OfferedImage,
     Resource,
     ResourceKind,
     SaveRequest,
     SourceImage,
     Traits,
+    newest_of,
 )
 from imagesmith.errors import CloudBusy, ImagesmithError, NameTaken, SaveFailed, SourceImageNotFound
 
@@ -54,6 +57,11 @@ CLIENT_CONFIG: Mapping[str, Any] = {
     "read_timeout": 30,
     "retries": {"total_max_attempts": 1},
 }
+
+
+# A search for less would list all that anybody ever published.
+LEAST_SEARCH = 3
+MOST_LISTED = 5_000
 
 
 class Ec2Cloud(Cloud):
@@ -111,6 +119,26 @@ class Ec2Cloud(Cloud):
         return SourceImage(
             newest["ImageId"], newest.get("Name", ""), newest.get("CreationDate", ""), launch_details(newest)
         )
+
+    def list_images(self, search: str, *, limit: int) -> list[OfferedImage]:
+        """The account's own; of the public ones, which are a hundred thousand, only what a search is for."""
+        ours = [{"Owners": ["self"]}]
+        everybodys = [{"ExecutableUsers": ["all"]}] if len(search) >= LEAST_SEARCH else []
+        filters = [{"Name": "state", "Values": ["available"]}, {"Name": "root-device-type", "Values": ["ebs"]}]
+        filters += [{"Name": "name", "Values": [f"*{search}*"]}] if search else []
+        found: dict[str, OfferedImage] = {}
+        for whose in (*ours, *everybodys):
+            arguments: dict[str, Any] = {**whose, "Filters": filters}
+            listed = pages(self._ask, "list images", method="describe_images", key="Images", **arguments)
+            for each in islice(listed, MOST_LISTED):
+                offer = OfferedImage(each["ImageId"], each.get("Name", ""), each.get("CreationDate", ""), whose in ours)
+                found.setdefault(offer.id, offer)
+        return newest_of(found.values(), limit)
+
+    def list_instance_types(self) -> list[str]:
+        """What the region offers, by name."""
+        listed = pages(self._ask, "list instance types", method="describe_instance_types", key="InstanceTypes")
+        return sorted(str(each["InstanceType"]) for each in listed)
 
     def _no_source(self, query: ImageQuery, documents: Sequence[Mapping[str, Any]]) -> SourceImageNotFound:
         seen = f" (it is {documents[0].get('State')})" if documents else ""

@@ -32,11 +32,13 @@ from imagesmith.core import (
     InstanceState,
     LaunchRequest,
     Ledger,
+    OfferedImage,
     Resource,
     ResourceKind,
     SaveRequest,
     SourceImage,
     Traits,
+    newest_of,
 )
 
 
@@ -133,6 +135,19 @@ class MemoryCloud(Cloud):
                 )
             newest = max(found, key=lambda image: (image.created, image.id))
             return SourceImage(newest.id, newest.name, _iso(newest.created))
+
+    def list_images(self, search: str, *, limit: int) -> list[OfferedImage]:
+        """Every image that is available."""
+        with self._call("list_images") as world:
+            images = [each for each in world.of_kind(ResourceKind.IMAGE) if each.state == ImageState.AVAILABLE]
+            return newest_of(
+                (
+                    OfferedImage(each.id, each.name, _iso(each.created), each.owner == OWN)
+                    for each in images
+                    if search.lower() in each.name.lower()
+                ),
+                limit,
+            )
 
     def find_image_named(self, name: str) -> Resource | None:
         """Our own image of exactly that name, whatever its state, or None."""

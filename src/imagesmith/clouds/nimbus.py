@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from imagesmith import settings as deployment
-from imagesmith.clouds.cumulus import Cumulus, StoredObject
+from imagesmith.clouds.cumulus import COMMON, Cumulus, StoredObject
 from imagesmith.clouds.cumulus_notes import Notes
 from imagesmith.clouds.nimbus_client import CREATE_LIMIT_S, CloudClient, is_running
 from imagesmith.clouds.nimbus_errors import failed, is_busy, is_gone, trouble_in
@@ -55,11 +55,13 @@ from imagesmith.core import (
     InstanceState,
     LaunchRequest,
     Ledger,
+    OfferedImage,
     Resource,
     ResourceKind,
     SaveRequest,
     SourceImage,
     Traits,
+    newest_of,
 )
 from imagesmith.errors import (
     DefinitionError,
@@ -133,6 +135,13 @@ class NimbusCloud(Cloud):
             return next(([found] for key in keys if (found := self._store.head(key))), [])
         places = [self._store.own, *([] if own_only else ["VMS/common"])]
         return [each for place in places for each in self._store.list(place) if fnmatchcase(each.name, name)]
+
+    def list_images(self, search: str, *, limit: int) -> list[OfferedImage]:
+        """The user's own and the common ones."""
+        own = self._store.own
+        found = [each for place in (own, COMMON) for each in self._store.list(place)]
+        offers = (OfferedImage(each.key, each.name, each.modified, each.key.startswith(f"{own}/")) for each in found)
+        return newest_of((each for each in offers if search.lower() in each.name.lower()), limit)
 
     def find_image_named(self, name: str) -> Resource | None:
         """The user's own image of that name, or the common one."""

@@ -44,11 +44,13 @@ from imagesmith.core import (
     InstanceState,
     LaunchRequest,
     Ledger,
+    OfferedImage,
     Resource,
     ResourceKind,
     SaveRequest,
     SourceImage,
     Traits,
+    newest_of,
 )
 from imagesmith.errors import CloudBusy, ImagesmithError, NameTaken, SaveFailed, SourceImageNotFound
 
@@ -147,6 +149,25 @@ class OpenStackCloud(Cloud):
             )
             if allowed and (not query.name or fnmatchcase(str(each.get("name") or ""), query.name)):
                 yield each
+
+    def list_images(self, search: str, *, limit: int) -> list[OfferedImage]:
+        """The project's own and the public ones."""
+        own = self._api.project_id()
+        found = (
+            OfferedImage(
+                str(each["id"]),
+                str(each.get("name") or ""),
+                str(each.get("created_at") or ""),
+                each.get("owner") == own,
+            )
+            for each in self._candidates(ImageQuery())
+            if each.get("status") == "active" and search.lower() in str(each.get("name") or "").lower()
+        )
+        return newest_of(found, limit)
+
+    def list_instance_types(self) -> list[str]:
+        """The flavors the project may use."""
+        return [str(each["name"]) for each in self._api.pages("list flavors", "/flavors/detail", "flavors")]
 
     def _no_source(self, query: ImageQuery, documents: Sequence[Mapping[str, Any]]) -> SourceImageNotFound:
         seen = f" (it is {documents[0].get('status')})" if documents else ""

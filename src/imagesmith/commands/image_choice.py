@@ -6,7 +6,6 @@ import argparse
 from typing import TYPE_CHECKING
 
 from imagesmith.commands import words
-from imagesmith.errors import QuestionRefused
 
 if TYPE_CHECKING:
     from imagesmith.catalog.records import ImageRecord
@@ -22,12 +21,6 @@ def add_image(parser: argparse.ArgumentParser, name: str = "image") -> None:
 
 def the_image(catalog: Catalog, word: str) -> ImageRecord:
     """The one image meant by the word, a living one before deleted ones; raises QuestionRefused."""
-    found = catalog.find_images(word)
-    living = [image for image in found if image.deleted_at is None]
-    fitting = living or found
-    if not fitting:
-        raise QuestionRefused(f"{word}: no image of that id or name was saved; see `imagesmith images --all`")
-    if len(fitting) > 1:
-        several = ", ".join(f"{image.cloud}/{image.image_id}" for image in fitting[:10])
-        raise QuestionRefused(f"{word}: is {len(fitting)} images; name one of {several}")
-    return fitting[0]
+    from imagesmith.image_words import meant
+
+    return meant(word, catalog.find_images(word), see="`imagesmith images --all`")

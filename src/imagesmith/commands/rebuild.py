@@ -6,7 +6,6 @@ import argparse
 import json
 import sys
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from imagesmith.airflow_client import AirflowClient, NoSuchGenerator
@@ -16,11 +15,8 @@ from imagesmith.commands.passwords import typed_in
 from imagesmith.errors import DefinitionError
 
 if TYPE_CHECKING:
-    from imagesmith.catalog.records import BuildRecord
-    from imagesmith.catalog.store import Catalog
     from imagesmith.cloud_settings import CloudSettings
     from imagesmith.generator import Generator
-    from imagesmith.plan import Plan
 
 
 def add_parser(subparsers: Any) -> None:
@@ -42,6 +38,8 @@ def run(args: argparse.Namespace) -> int:
     from imagesmith.catalog.store import Catalog
     from imagesmith.commands.status import find
     from imagesmith.plan import Plan
+    from imagesmith.rebuilding import conf_of
+    from imagesmith.steps.begin_again import refuse_impossible
 
     catalog = Catalog()
     build = find(catalog, args.build)
@@ -53,10 +51,10 @@ def run(args: argparse.Namespace) -> int:
         )
     found = _local(build.generator)
     if found is not None:
-        _refuse_impossible(build, *found, catalog=catalog)
+        refuse_impossible(build, *found, catalog=catalog)
     airflow = AirflowClient()
     people = sys.stderr if args.json else sys.stdout
-    conf = conf_of(build, plan, found[0] if found else None)
+    conf = conf_of(plan, found[0] if found else None)
     try:
         started = start(build.dag_id, {**conf, **typed_in(build.generator, conf)}, airflow=airflow, people=people)
     except NoSuchGenerator as error:
@@ -72,23 +70,6 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def conf_of(build: BuildRecord, plan: Plan, generator: Generator | None) -> dict[str, Any]:
-    """The run's conf: the build's id, its clouds, and what Airflow wants of parameters that have no default today.
-
-    The values come from the catalog; those in the conf only get the run past Airflow's own check.
-    """
-    from imagesmith.plan import CLOUDS_PARAM, REBUILD_PARAM
-
-    wanted = list(plan.parameters)
-    if generator is not None:
-        wanted = [name for name, parameter in generator.parameters.items() if parameter.default is None]
-    return {
-        **{name: plan.parameters[name] for name in wanted if name in plan.parameters},
-        CLOUDS_PARAM: list(plan.targets),
-        REBUILD_PARAM: build.build_id,
-    }
-
-
 def _local(name: str) -> tuple[Generator, Mapping[str, CloudSettings]] | None:
     from imagesmith.commands.choice import local_generator
 
@@ -96,17 +77,3 @@ def _local(name: str) -> tuple[Generator, Mapping[str, CloudSettings]] | None:
         return local_generator(name)
     except DefinitionError:
         return None  # Airflow may still have the DAG of before the mistake
-
-
-def _refuse_impossible(
-    build: BuildRecord, generator: Generator, clouds: Mapping[str, CloudSettings], *, catalog: Catalog
-) -> None:
-    """What `begin` would refuse, said before a run is started."""
-    from imagesmith.plan import new_build_id
-    from imagesmith.steps.begin_again import begin_again, old_plan
-
-    old = old_plan(build.build_id, generator, catalog=catalog, chosen=None)
-    assert old is not None, "a build was named"
-    now = datetime.now(UTC)
-    build_id = new_build_id(now, build.build_id)
-    begin_again(old, generator, clouds, catalog=catalog, build_id=build_id, created=now, skipped={})

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 
+from imagesmith.catalog.records import BuildRecord
 from imagesmith.catalog.store import Catalog
 from imagesmith.cloud_settings import CloudSettings
 from imagesmith.errors import DefinitionError, NameTaken
 from imagesmith.generator import Generator
-from imagesmith.plan import Plan
+from imagesmith.plan import Plan, new_build_id
 from imagesmith.rebuilding import rebuilt, resolved
 
 
@@ -71,3 +72,14 @@ def begin_again(
                 f"overwritten; build {old.build_id} had no {{build_id}} in image_name, so delete that image first"
             )
     return plan
+
+
+def refuse_impossible(
+    build: BuildRecord, generator: Generator, clouds: Mapping[str, CloudSettings], *, catalog: Catalog
+) -> None:
+    """What `begin` would refuse of building the build again, said before a run is started."""
+    old = old_plan(build.build_id, generator, catalog=catalog, chosen=None)
+    assert old is not None, "a build was named"
+    now = datetime.now(UTC)
+    build_id = new_build_id(now, build.build_id)
+    begin_again(old, generator, clouds, catalog=catalog, build_id=build_id, created=now, skipped={})

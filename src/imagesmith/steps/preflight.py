@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypedDict
@@ -16,6 +17,8 @@ from imagesmith.generator import Loaded
 from imagesmith.plan import Plan, PlannedCloud, PlannedTarget, freeze, new_build_id
 from imagesmith.steps.source_image import source_query
 
+# A person chooses among these; whoever does not find his searches.
+MOST_OFFERED = 100
 ASKED_LATER = "asked for its password at every build, so not asked here"
 
 
@@ -94,6 +97,28 @@ def introduce(cloud: PlannedCloud, open_cloud: Callable[[PlannedCloud], Cloud]) 
         return {**answer, "identity": ASKED_LATER}
     try:
         return {**answer, "identity": open_cloud(cloud).identity()}
+    except ImagesmithError as error:
+        return {**answer, "problem": str(error)}
+
+
+class Offer(TypedDict):
+    """What a cloud has to choose from, or why it does not say."""
+
+    cloud: str
+    images: list[dict[str, Any]]
+    instance_types: list[str]
+    problem: str
+
+
+def offer(cloud: PlannedCloud, open_cloud: Callable[[PlannedCloud], Cloud], *, search: str) -> Offer:
+    """The cloud's own lists, asked with its connection's credentials; every trouble is an answer."""
+    answer = Offer(cloud=cloud.cloud, images=[], instance_types=[], problem="")
+    if cloud.settings.get("password") == "ask":
+        return {**answer, "problem": f"{cloud.cloud}: {ASKED_LATER}"}
+    try:
+        opened = open_cloud(cloud)
+        images = [asdict(each) for each in opened.list_images(search, limit=MOST_OFFERED)]
+        return {**answer, "images": images, "instance_types": opened.list_instance_types()}
     except ImagesmithError as error:
         return {**answer, "problem": str(error)}
 

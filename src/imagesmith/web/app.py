@@ -1,24 +1,52 @@
-"""The web app as a whole. It is mounted in Airflow under `/imagesmith`; REST lies under `/api/v1` of it."""
+"""The web app as a whole, mounted in Airflow under `/imagesmith`: pages, and REST under `/api/v1` beside them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, MutableMapping
 from typing import Any
 
-from fastapi import APIRouter, FastAPI, Request
+from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.openapi.utils import get_openapi
+from fastapi.responses import RedirectResponse
 
 import imagesmith
 from imagesmith.catalog.store import Catalog
-from imagesmith.web.api import builds, clouds, generators, images, versions
+from imagesmith.web.api import builds, clouds, generators, histories, images, proofs, searches, versions
 from imagesmith.web.api.answers import ProblemShown
 from imagesmith.web.door import GUARD, Door
 from imagesmith.web.host import Host
+from imagesmith.web.pages import builds as build_pages
+from imagesmith.web.pages import clouds as cloud_pages
+from imagesmith.web.pages import events, output, starts
+from imagesmith.web.pages import generator as generator_page
+from imagesmith.web.pages import generators as generator_pages
+from imagesmith.web.pages import images as image_pages
+from imagesmith.web.pages.frame import at, is_page, problem_page
+from imagesmith.web.pages.static import STATIC, Files
 from imagesmith.web.parts import REST, Parts
-from imagesmith.web.problems import answer_with_problems
+from imagesmith.web.problems import Problem, answer_with_problems
 from imagesmith.web.shelf import Shelf
 
 PREFIX = "/imagesmith"
 # One file a resource. What is named later in a path stands before what is named more widely.
-ROUTERS = (clouds.router, versions.router, generators.router, builds.router, images.router)
+ROUTERS = (
+    clouds.router,
+    versions.router,
+    generators.router,
+    proofs.router,
+    builds.router,
+    histories.router,
+    images.router,
+    searches.router,
+)
+PAGES = (
+    starts.router,
+    generator_pages.router,
+    generator_page.router,
+    events.router,
+    output.router,
+    build_pages.router,
+    image_pages.router,
+    cloud_pages.router,
+)
 
 _DESCRIPTION = f"""Clouds, generators, builds and images of this deployment.
 
@@ -42,8 +70,25 @@ def create_app(host: Host, *, open_catalog: Callable[[], Catalog] = Catalog) -> 
         return {**document_of(app), "servers": [{"url": request.scope.get("root_path") or "/"}]}
 
     app.include_router(rest)
-    answer_with_problems(app)
-    return Door(app, host)
+    _include_pages(app)
+
+    def refuse(scope: MutableMapping[str, Any], problem: Problem) -> Response:
+        # At the door the scope still names the app that ours is mounted in.
+        return problem_page(Request({**scope, "app": app}), problem) if is_page(scope) else problem.response()
+
+    answer_with_problems(app, refuse)
+    return Door(app, host, refuse=refuse)
+
+
+def _include_pages(app: FastAPI) -> None:
+    for router in PAGES:
+        app.include_router(router, include_in_schema=False)
+    app.mount(f"/{STATIC}", Files())
+
+    @app.get("/", include_in_schema=False)
+    def first_page(request: Request) -> Response:
+        """The generators: what one comes for."""
+        return RedirectResponse(at(request, "generators"))
 
 
 def document_of(app: FastAPI) -> dict[str, Any]:

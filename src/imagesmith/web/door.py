@@ -1,6 +1,7 @@
 """The one door of the web app: nobody comes in whom Airflow does not know, and no other site's page writes here.
 
-It stands before the app's routes, so no route can be left open.
+It stands before the app's routes, so no route can be left open. Only style sheet and scripts, which are the same for
+everybody and secret to nobody, are given to whoever asks: the page that leads to Airflow's login needs them.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from imagesmith.web.host import Caller, Host, Scope
-from imagesmith.web.problems import Problem
+from imagesmith.web.problems import Problem, Refuse
 
 Message = dict[str, Any]
 Receive = Callable[[], Awaitable[Any]]
@@ -21,6 +22,7 @@ CALLER = "imagesmith_caller"
 # A generator's file is at most 1 MiB, and JSON may need more bytes for it.
 MOST_BYTES = 2 * 1024 * 1024
 READS = ("GET", "HEAD", "OPTIONS")
+OPEN = "/static/"
 # A form of another site can't send it, and a script of another site must ask first.
 GUARD = "x-requested-with"
 
@@ -43,9 +45,10 @@ SAFE_HEADERS = (
 class Door:
     """An ASGI application before ours; `request.state` has the caller behind it."""
 
-    def __init__(self, app: App, host: Host) -> None:
+    def __init__(self, app: App, host: Host, *, refuse: Refuse) -> None:
         self._app = app
         self._host = host
+        self._refuse = refuse
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let the request in, or refuse it."""
@@ -53,14 +56,23 @@ class Door:
             await self._app(scope, receive, send)
             return
         headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
+        if _is_open(scope):
+            await self._app(scope, receive, _hardened(send))
+            return
         caller = await self._host.caller(scope)
+        if caller is not None:
+            scope.setdefault("state", {})[CALLER] = caller
         refusal = _refusal(scope["method"], headers, caller, known=self._host.origins())
         body = b"" if refusal else await _body(headers, receive)
         if refusal or body is None:
-            await (refusal or TOO_LARGE).response()(scope, receive, _hardened(send))
+            await self._refuse(scope, refusal or TOO_LARGE)(scope, receive, _hardened(send))
             return
-        scope.setdefault("state", {})[CALLER] = caller
         await self._app(scope, _received(body, receive), _hardened(send))
+
+
+def _is_open(scope: Scope) -> bool:
+    path = str(scope["path"]).removeprefix(scope.get("root_path", ""))
+    return scope["method"] in ("GET", "HEAD") and path.startswith(OPEN)
 
 
 def _refusal(
@@ -73,9 +85,11 @@ def _refusal(
     if headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
         return FOREIGN
     own = {headers.get("host", ""), headers.get("x-forwarded-host", ""), *known} - {""}
-    if "origin" in headers and urlsplit(headers["origin"]).netloc not in own:
+    ours = urlsplit(headers.get("origin", "")).netloc in own
+    if "origin" in headers and not ours:
         return FOREIGN
-    return UNGUARDED if caller.by_cookie and GUARD not in headers else None
+    # No page can say of itself that it comes from where it does not: a form of ours needs no script to be known.
+    return UNGUARDED if caller.by_cookie and GUARD not in headers and not ours else None
 
 
 async def _body(headers: Mapping[str, str], receive: Receive) -> bytes | None:

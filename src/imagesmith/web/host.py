@@ -17,6 +17,7 @@ class Right(Enum):
     """What somebody may do with a generator, which is a DAG; None of one means: with any at all."""
 
     SEE = "see"
+    READ_LOGS = "read logs"
     START = "start"
     STEER = "steer"  # cancel and clear runs
     CREATE = "create"

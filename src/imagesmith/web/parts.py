@@ -13,7 +13,9 @@ from imagesmith.catalog.store import Catalog
 from imagesmith.errors import BuildStateError
 from imagesmith.web.door import CALLER
 from imagesmith.web.host import Caller, Host, Right
+from imagesmith.web.output import Outputs
 from imagesmith.web.problems import Problem, forbidden, not_found
+from imagesmith.web.pulse import Pulse
 from imagesmith.web.shelf import Shelf
 
 # Under the app's own prefix.
@@ -21,6 +23,7 @@ REST = "/api/v1"
 # What the caller is told he may not do, by right.
 _DOING = {
     Right.SEE: "see {name}",
+    Right.READ_LOGS: "read the logs of {name}",
     Right.START: "start builds of {name}",
     Right.STEER: "cancel or retry builds of {name}",
     Right.CREATE: "add the generator {name}",
@@ -36,6 +39,16 @@ class Parts:
     host: Host
     shelf: Shelf
     open_catalog: Callable[[], Catalog]
+
+    @cached_property
+    def pulse(self) -> Pulse:
+        """What goes on in the catalog."""
+        return Pulse(lambda since: self.catalog.watched_builds(since=since))
+
+    @cached_property
+    def outputs(self) -> Outputs:
+        """What tasks printed."""
+        return Outputs()
 
     @cached_property
     def catalog(self) -> Catalog:
@@ -65,8 +78,10 @@ PartsDep = Annotated[Parts, Depends(parts_of)]
 CallerDep = Annotated[Caller, Depends(caller_of)]
 
 
-def visible_generators(parts: Parts, caller: Caller) -> set[str]:
-    """Names of generators, those included whose file is gone, that the caller may see."""
+def visible_generators(parts: Parts, caller: Caller, only: str | None = None) -> set[str]:
+    """Names of generators, those included whose file is gone, that the caller may see; `only` asks for one of them."""
+    if only is not None:
+        return parts.host.sees(caller, [only])
     return parts.host.sees(caller, {*parts.shelf.names(), *parts.catalog.built_generators()})
 
 

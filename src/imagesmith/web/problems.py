@@ -6,16 +6,16 @@ No input is echoed but what is needed to name a thing, and that on one line, wit
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from imagesmith.errors import BuildStateError, DefinitionError, ImagesmithError, SetupError, Transient
+from imagesmith.errors import BuildStateError, DefinitionError, ImagesmithError, QuestionRefused, SetupError, Transient
 from imagesmith.findings import Finding, on_one_line
 
 MEDIA_TYPE = "application/problem+json"
@@ -58,6 +58,10 @@ class Problem(Exception):
         return JSONResponse(self.document(), self.status, headers=dict(self.headers), media_type=MEDIA_TYPE)
 
 
+# How a refusal of the request in that scope is answered.
+Refuse = Callable[[MutableMapping[str, Any], Problem], Response]
+
+
 def shown(text: str) -> str:
     """The text as it may be shown: line by line, without what a terminal would act on, and not without end."""
     lines = "\n".join(on_one_line(line) for line in text.split("\n"))
@@ -91,6 +95,7 @@ def forbidden(what: str) -> Problem:
 
 _STATUS: Sequence[tuple[type[ImagesmithError], int]] = (
     (DefinitionError, 422),
+    (QuestionRefused, 422),
     (BuildStateError, 409),
     (SetupError, 503),
     (Transient, 503),
@@ -103,31 +108,32 @@ def of_error(error: ImagesmithError) -> Problem:
     return Problem(status, str(error), headers={"Retry-After": "5"} if isinstance(error, Transient) else None)
 
 
-def answer_with_problems(app: FastAPI) -> None:
-    """Every refusal of the app, and every fault of ours, as a problem document."""
+def answer_with_problems(app: FastAPI, refuse: Refuse) -> None:
+    """Every refusal of the app, and every fault of ours, answered by `refuse`."""
 
     @app.exception_handler(Problem)
-    def refused(request: Request, error: Problem) -> JSONResponse:
-        return error.response()
+    def refused(request: Request, error: Problem) -> Response:
+        return refuse(request.scope, error)
 
     @app.exception_handler(ImagesmithError)
-    def ours(request: Request, error: ImagesmithError) -> JSONResponse:
-        return of_error(error).response()
+    def ours(request: Request, error: ImagesmithError) -> Response:
+        return refuse(request.scope, of_error(error))
 
     @app.exception_handler(HTTPException)
-    def plain(request: Request, error: HTTPException) -> JSONResponse:
-        return Problem(error.status_code, str(error.detail), headers=error.headers).response()
+    def plain(request: Request, error: HTTPException) -> Response:
+        return refuse(request.scope, Problem(error.status_code, str(error.detail), headers=error.headers))
 
     @app.exception_handler(RequestValidationError)
-    def invalid(request: Request, error: RequestValidationError) -> JSONResponse:
+    def invalid(request: Request, error: RequestValidationError) -> Response:
         errors = [mistake(_field(each), each["msg"]) for each in error.errors()[:MOST_MISTAKES]]
         said = "; ".join(f"{each['field']}: {each['message']}" for each in errors[:5])
-        return Problem(422, said, errors=errors).response()
+        return refuse(request.scope, Problem(422, said, errors=errors))
 
     @app.exception_handler(Exception)
-    def fault(request: Request, error: Exception) -> JSONResponse:
+    def fault(request: Request, error: Exception) -> Response:
         log.error("%s %s failed", request.method, on_one_line(request.url.path), exc_info=error)
-        return Problem(500, "this is a fault of Imagesmith's; the API server's log has the details").response()
+        said = "this is a fault of Imagesmith's; the API server's log has the details"
+        return refuse(request.scope, Problem(500, said))
 
 
 def _field(error: Mapping[str, Any]) -> str:

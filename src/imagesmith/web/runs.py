@@ -18,7 +18,17 @@ from imagesmith.web.host import Answer, Caller, Host
 from imagesmith.web.problems import Problem, forbidden, mistake, refused_field
 
 ENDED = ("success", "failed")
+# Of a task, that nothing more will come of this try.
+OVER = (*ENDED, "skipped", "upstream_failed", "removed")
 RETRIED = (TargetState.FAILED, TargetState.CANCELLED)
+# By step the task of the cloud's group, as in dags/image_generators.py.
+TASKS = {
+    "launch": "launch_vm",
+    "customize": "customize",
+    "save": "snapshot_image",
+    "verify": "verify_image",
+    "terminate": "terminate",
+}
 # Tasks of a build that belong to no cloud.
 FIRST, LAST = "begin", "publish"
 # Airflow reads the folder anew this often.
@@ -61,7 +71,7 @@ def start(host: Host, caller: Caller, dag_id: str, conf: Mapping[str, Any], *, n
     """The new run; a Problem with Airflow's or the password gate's reason where none was made."""
     _refuse_unready(host, caller, dag_id)
     body = {"logical_date": None, "conf": dict(conf), "note": note or None}
-    made = _done(host.call(caller, "POST", _dag_path(dag_id) + "/dagRuns", body), f"start {dag_id}")
+    made = answered(host.call(caller, "POST", _dag_path(dag_id) + "/dagRuns", body), f"start {dag_id}")
     return Run(dag_id, str(made["dag_run_id"]), str(made["state"]))
 
 
@@ -70,7 +80,7 @@ def _refuse_unready(host: Host, caller: Caller, dag_id: str) -> None:
     if answer.status == 404:
         later = {"Retry-After": str(READ_AGAIN_S)}
         raise Problem(409, f"Airflow has not read {dag_id} yet; try again in {READ_AGAIN_S} s", headers=later)
-    if _done(answer, f"see {dag_id}").get("is_paused"):
+    if answered(answer, f"see {dag_id}").get("is_paused"):
         raise Problem(409, f"{dag_id} is paused, so no build of it would begin; unpause the DAG in Airflow")
 
 
@@ -79,7 +89,7 @@ def find(host: Host, caller: Caller, dag_id: str, run_id: str) -> Run | None:
     answer = host.call(caller, "GET", _run_path(dag_id, run_id))
     if answer.status == 404:
         return None
-    found = _done(answer, f"see the runs of {dag_id}")
+    found = answered(answer, f"see the runs of {dag_id}")
     return Run(dag_id, run_id, str(found["state"]))
 
 
@@ -89,7 +99,7 @@ def cancel(host: Host, caller: Caller, build: BuildRecord) -> Run:
     if build.state.ended or run.ended:
         raise Problem(409, f"{build.build_id} is over: {build.state}; there is nothing to cancel")
     path = f"{_run_path(build.dag_id, build.run_id)}?update_mask=state"
-    _done(host.call(caller, "PATCH", path, {"state": "failed"}), f"cancel builds of {build.generator}")
+    answered(host.call(caller, "PATCH", path, {"state": "failed"}), f"cancel builds of {build.generator}")
     return Run(build.dag_id, build.run_id, "failed")
 
 
@@ -120,23 +130,32 @@ def retry(
         "task_ids": _tasks_to_clear(host, caller, build, lost),
     }
     cleared = host.call(caller, "POST", _dag_path(build.dag_id) + "/clearTaskInstances", body)
-    _done(cleared, f"retry builds of {build.generator}")
+    answered(cleared, f"retry builds of {build.generator}")
     return Run(build.dag_id, build.run_id, "queued")
 
 
 def _tasks_to_clear(host: Host, caller: Caller, build: BuildRecord, lost: Sequence[str]) -> list[str]:
     """All tasks of those clouds, with what begins and what ends the build."""
     path = f"{_run_path(build.dag_id, build.run_id)}/taskInstances?limit=1000"
-    there = _done(host.call(caller, "GET", path), f"see the tasks of {build.generator}")["task_instances"]
+    there = answered(host.call(caller, "GET", path), f"see the tasks of {build.generator}")["task_instances"]
     names = sorted({str(task["task_id"]) for task in there})
     return [name for name in names if name in (FIRST, LAST) or name.partition(".")[0] in lost]
 
 
 def result(host: Host, caller: Caller, run: Run, task_id: str) -> Any:
     """What the task of an ended run returned, None where it returned nothing."""
-    path = f"{_run_path(run.dag_id, run.run_id)}/taskInstances/{quote(task_id, safe='')}/xcomEntries/return_value"
+    path = f"{task_path(run, task_id)}/xcomEntries/return_value"
     answer = host.call(caller, "GET", path)
-    return None if answer.status == 404 else _done(answer, f"see what {task_id} returned")["value"]
+    return None if answer.status == 404 else answered(answer, f"see what {task_id} returned")["value"]
+
+
+def last_try(host: Host, caller: Caller, run: Run, task_id: str) -> tuple[int, bool]:
+    """The number of the task's latest try, 0 for none yet, and whether Airflow will do nothing more in it."""
+    answer = host.call(caller, "GET", task_path(run, task_id))
+    if answer.status == 404:
+        return 0, True
+    found = answered(answer, f"see the task {task_id}")
+    return int(found["try_number"]), found["state"] in OVER
 
 
 def page_of(host: Host, dag_id: str, run_id: str) -> str:
@@ -154,8 +173,8 @@ def _alive(host: Host, caller: Caller, build: BuildRecord) -> Run:
     return run
 
 
-def _done(answer: Answer, what: str) -> Any:
-    """What Airflow answered, if it did what was asked."""
+def answered(answer: Answer, what: str) -> Any:
+    """What Airflow answered, if it did what was asked; else a Problem with its reason."""
     if answer.status < 400:
         return answer.document
     if answer.status in (401, 403):
@@ -167,6 +186,11 @@ def _done(answer: Answer, what: str) -> Any:
     # The password gate's: Keystone or the deployment, whose trouble it says.
     status = answer.status if answer.status in (502, 503) else 502
     raise Problem(status, answer.reason, headers={"Retry-After": "5"})
+
+
+def task_path(run: Run, task_id: str) -> str:
+    """The task in Airflow's API."""
+    return f"{_run_path(run.dag_id, run.run_id)}/taskInstances/{quote(task_id, safe='')}"
 
 
 def _dag_path(dag_id: str) -> str:

@@ -57,6 +57,7 @@ class Shelf:
 
     def __init__(self) -> None:
         self._kept: dict[Path, tuple[Stamp, Entry]] = {}
+        self._clouds: tuple[Stamp, CloudsFile] | None = None
 
     @property
     def include_dir(self) -> Path:
@@ -76,7 +77,12 @@ class Shelf:
 
     def clouds(self) -> CloudsFile:
         """The clouds a generator may name."""
-        return read_clouds(self.include_dir)
+        # Every generator is judged by them, so a page of fifty would read them fifty times.
+        stamp = _stamp([self.include_dir / FILE_NAME])
+        kept = self._clouds
+        if kept is None or not stamp or kept[0] != stamp:
+            kept = self._clouds = (stamp, read_clouds(self.include_dir))
+        return kept[1]
 
     def entry(self, name: str) -> Entry:
         """The generator's file as it is now; a Problem where there is none."""

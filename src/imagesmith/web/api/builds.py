@@ -11,8 +11,8 @@ from imagesmith.core import TargetState
 from imagesmith.progress import as_json, look
 from imagesmith.web import runs
 from imagesmith.web.api.answers import refusals
-from imagesmith.web.host import Right
-from imagesmith.web.paging import Listed, PagingDep, link_pages
+from imagesmith.web.host import Caller, Right
+from imagesmith.web.paging import Listed, Paging, PagingDep, link_pages
 from imagesmith.web.parts import CallerDep, Parts, PartsDep, address, require, the_build, visible_generators
 from imagesmith.web.problems import not_found
 
@@ -59,6 +59,7 @@ class TargetShown(BaseModel):
     error: str
     image_id: str
     image_name: str
+    unchanged_since: str = Field(description="the build whose image this is, where a new one would be the same")
     source_image_id: str
     source_image_name: str
     instance_id: str
@@ -85,6 +86,7 @@ class BuildShown(BaseModel):
     requested_how: str
     created_at: datetime
     ended_at: datetime | None
+    verdict: str = Field(description='whether its images are the same; "" where there is one alone')
     targets: list[TargetShown]
 
 
@@ -104,6 +106,7 @@ class BuildListed(BaseModel):
     requested_how: str
     created_at: datetime
     ended_at: datetime | None
+    verdict: str
     targets: dict[str, TargetState]
 
 
@@ -122,14 +125,11 @@ def start_build(
     parts: PartsDep, caller: CallerDep, request: Request, response: Response, wanted: BuildWanted
 ) -> RunShown:
     """Start a build: a DAG run like any other. Where it can be followed is in `Location`."""
-    parts.shelf.path(wanted.generator)  # of the other DAGs of this Airflow none is started here
-    require(parts, caller, Right.START, wanted.generator)
-    parts.shelf.entry(wanted.generator)
     passwords = {cloud: secret.get_secret_value() for cloud, secret in wanted.passwords.items()}
-    conf = runs.Wanted(wanted.clouds, wanted.parameters, passwords).conf()
-    run = runs.start(parts.host, caller, wanted.generator, conf, note=wanted.note)
+    about = runs.Wanted(wanted.clouds, wanted.parameters, passwords)
+    run = started(parts, caller, wanted.generator, about, note=wanted.note)
     response.headers["Location"] = address(request, "runs", run.dag_id, run.run_id)
-    return _run_shown(parts, run)
+    return run_shown(parts, run)
 
 
 @router.get("/builds", responses=refusals(422))
@@ -143,15 +143,9 @@ def list_builds(
     state: BuildState | None = None,
 ) -> Listed[BuildListed]:
     """Builds, newest first."""
-    seen = visible_generators(parts, caller)
-    builds, total = parts.catalog.builds_page(
-        generators=seen if generator is None else seen & {generator},
-        state=state,
-        limit=paging.limit,
-        offset=paging.offset,
-    )
-    link_pages(request, response, paging, total=total)
-    return Listed(items=[BuildListed.model_validate(build) for build in builds], total=total)
+    found = builds_listed(parts, caller, paging, generator=generator, state=state)
+    link_pages(request, response, paging, total=found.total)
+    return found
 
 
 @router.get("/builds/{build_id}", responses=refusals(404, 422))
@@ -163,18 +157,13 @@ def read_build(parts: PartsDep, caller: CallerDep, build_id: BuildId) -> BuildSh
 @router.post("/builds/{build_id}/cancel", status_code=202, responses=refusals(404, 409, 422, 502))
 def cancel_build(parts: PartsDep, caller: CallerDep, build_id: BuildId) -> RunShown:
     """End the build; what it made on its clouds is deleted, which takes its time."""
-    build = the_build(parts, caller, build_id, Right.STEER)
-    return _run_shown(parts, runs.cancel(parts.host, caller, build))
+    return run_shown(parts, cancelled(parts, caller, build_id))
 
 
 @router.post("/builds/{build_id}/retry", status_code=202, responses=refusals(404, 409, 422, 502))
 def retry_build(parts: PartsDep, caller: CallerDep, build_id: BuildId) -> RunShown:
     """Build again on the clouds where the build failed, and only there."""
-    build = the_build(parts, caller, build_id, Right.STEER)
-    targets = parts.catalog.targets(build_id)
-    known = parts.shelf.clouds()
-    asking = known.broken | {name for name, cloud in known.clouds.items() if cloud.asks_password}
-    return _run_shown(parts, runs.retry(parts.host, caller, build, targets, asking=frozenset(asking)))
+    return run_shown(parts, retried(parts, caller, build_id))
 
 
 @router.get("/runs/{generator}/{run_id:path}", responses=refusals(404, 422, 502))
@@ -190,10 +179,46 @@ def read_run(
     run = runs.find(parts.host, caller, generator, run_id)
     if run is None:
         raise not_found(f"run {run_id[:80]} of {generator}")
-    return _run_shown(parts, run)
+    return run_shown(parts, run)
 
 
-def _run_shown(parts: Parts, run: runs.Run) -> RunShown:
+def cancelled(parts: Parts, caller: Caller, build_id: str) -> runs.Run:
+    """The build's run, ended."""
+    return runs.cancel(parts.host, caller, the_build(parts, caller, build_id, Right.STEER))
+
+
+def retried(parts: Parts, caller: Caller, build_id: str) -> runs.Run:
+    """The build's run, begun again on the clouds where it failed."""
+    build = the_build(parts, caller, build_id, Right.STEER)
+    known = parts.shelf.clouds()
+    asking = known.broken | {name for name, cloud in known.clouds.items() if cloud.asks_password}
+    targets = parts.catalog.targets(build_id)
+    return runs.retry(parts.host, caller, build, targets, asking=frozenset(asking))
+
+
+def started(parts: Parts, caller: Caller, generator: str, wanted: runs.Wanted, *, note: str = "") -> runs.Run:
+    """The run of a new build of the generator."""
+    parts.shelf.path(generator)  # of the other DAGs of this Airflow none is started here
+    require(parts, caller, Right.START, generator)
+    parts.shelf.entry(generator)
+    return runs.start(parts.host, caller, generator, wanted.conf(), note=note)
+
+
+def builds_listed(
+    parts: Parts, caller: Caller, paging: Paging, *, generator: str | None, state: BuildState | None
+) -> Listed[BuildListed]:
+    """A part of the builds that the caller may see."""
+    builds, total = parts.catalog.builds_page(
+        generators=visible_generators(parts, caller, generator),
+        state=state,
+        limit=paging.limit,
+        offset=paging.offset,
+    )
+    return Listed(items=[BuildListed.model_validate(build) for build in builds], total=total)
+
+
+def run_shown(parts: Parts, run: runs.Run) -> RunShown:
+    """The run, and its build if that has begun."""
     build = parts.catalog.find_build(run.dag_id, run.run_id)
     return RunShown(
         generator=run.dag_id,

@@ -10,7 +10,7 @@ from imagesmith.web import saving
 from imagesmith.web.api.answers import Mistake, refusals
 from imagesmith.web.api.builds import BuildListed
 from imagesmith.web.host import Caller, Right
-from imagesmith.web.paging import Listed, PagingDep, link_pages
+from imagesmith.web.paging import Listed, Paging, PagingDep, link_pages
 from imagesmith.web.parts import CallerDep, Parts, PartsDep, address, require
 from imagesmith.web.problems import Problem, not_found, of_finding, refused_field
 from imagesmith.web.shelf import Entry
@@ -106,11 +106,9 @@ def list_generators(
     search: Annotated[str, Query(max_length=100, description="a part of the name")] = "",
 ) -> Listed[GeneratorListed]:
     """Generators by name, each with its last build."""
-    seen = parts.host.sees(caller, parts.shelf.names())
-    names = sorted(name for name in seen if search.lower() in name)
-    link_pages(request, response, paging, total=len(names))
-    page = names[paging.offset : paging.offset + paging.limit]
-    return Listed(items=listed(parts, page), total=len(names))
+    found = generators_page(parts, caller, search, paging)
+    link_pages(request, response, paging, total=found.total)
+    return found
 
 
 @router.post("", status_code=status.HTTP_201_CREATED, responses=refusals(400, 409, 422))
@@ -124,13 +122,13 @@ def create_generator(
     require(parts, caller, Right.CREATE, wanted.name)
     entry = saving.create(parts.shelf, wanted.name, wanted.content(), author=caller.name)
     response.headers["Location"] = address(request, "generators", wanted.name)
-    return _shown(parts, caller, entry, response)
+    return _answered(parts, caller, entry, response)
 
 
 @router.get("/{name}", responses=refusals(404, 422))
 def read_generator(parts: PartsDep, caller: CallerDep, response: Response, name: GeneratorName) -> GeneratorShown:
     """One generator, with the ETag by which it can be changed."""
-    return _shown(parts, caller, _the_entry(parts, caller, name), response)
+    return _answered(parts, caller, the_entry(parts, caller, name), response)
 
 
 @router.put("/{name}", responses=refusals(400, 404, 409, 412, 422, 428))
@@ -143,7 +141,7 @@ def replace_generator(
     if_match: IfMatch = None,
 ) -> GeneratorShown:
     """Change a generator; refused where somebody else changed it since it was read."""
-    return _shown(parts, caller, _replaced(parts, caller, name, wanted.content(), if_match), response)
+    return _answered(parts, caller, _replaced(parts, caller, name, wanted.content(), if_match), response)
 
 
 @router.delete("/{name}", status_code=status.HTTP_204_NO_CONTENT, responses=refusals(404, 409, 412, 422, 428))
@@ -161,7 +159,7 @@ def delete_generator(parts: PartsDep, caller: CallerDep, name: GeneratorName, if
 )
 def read_file(parts: PartsDep, caller: CallerDep, name: GeneratorName) -> Response:
     """The generator's file, byte for byte."""
-    entry = _the_entry(parts, caller, name)
+    entry = the_entry(parts, caller, name)
     return Response(entry.raw, media_type=YAML, headers={"ETag": entry.etag})
 
 
@@ -179,7 +177,7 @@ def replace_file(
         content = saving.Content(yaml=body.decode())
     except UnicodeDecodeError as error:
         raise refused_field(422, "body", "is not text in UTF-8", "save it as UTF-8") from error
-    return _shown(parts, caller, _replaced(parts, caller, name, content, if_match), response)
+    return _answered(parts, caller, _replaced(parts, caller, name, content, if_match), response)
 
 
 def _replaced(parts: Parts, caller: Caller, name: str, content: saving.Content, if_match: str | None) -> Entry:
@@ -198,10 +196,19 @@ def _expected(if_match: str | None, now: Entry) -> str:
     return now.etag if now.etag in named or "*" in named else named[0]
 
 
-def _the_entry(parts: Parts, caller: Caller, name: str) -> Entry:
+def the_entry(parts: Parts, caller: Caller, name: str) -> Entry:
+    """The generator's file, for who may see it."""
     if not parts.host.sees(caller, [name]):
         raise not_found(f"generator {name[:80]}")
     return parts.shelf.entry(name)
+
+
+def generators_page(parts: Parts, caller: Caller, search: str, paging: Paging) -> Listed[GeneratorListed]:
+    """A part of those generators that the caller may see and whose name holds what is searched."""
+    seen = parts.host.sees(caller, parts.shelf.names())
+    names = sorted(name for name in seen if search.strip().lower() in name)
+    page = names[paging.offset : paging.offset + paging.limit]
+    return Listed(items=listed(parts, page), total=len(names))
 
 
 def listed(parts: Parts, names: list[str]) -> list[GeneratorListed]:
@@ -230,8 +237,13 @@ def _summary(entry: Entry) -> dict[str, Any]:
     }
 
 
-def _shown(parts: Parts, caller: Caller, entry: Entry, response: Response) -> GeneratorShown:
+def _answered(parts: Parts, caller: Caller, entry: Entry, response: Response) -> GeneratorShown:
     response.headers["ETag"] = entry.etag
+    return generator_shown(parts, caller, entry)
+
+
+def generator_shown(parts: Parts, caller: Caller, entry: Entry) -> GeneratorShown:
+    """The generator's file, what it means, and what the caller may do with it."""
     scripts = entry.generator.scripts if entry.generator else ()
     latest = parts.catalog.latest_builds([entry.name]).get(entry.name)
     return GeneratorShown(

@@ -8,8 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from imagesmith.web import versions
 from imagesmith.web.api.answers import refusals
-from imagesmith.web.host import Right
-from imagesmith.web.paging import Listed, PagingDep, link_pages
+from imagesmith.web.host import Caller, Right
+from imagesmith.web.paging import Listed, Paging, PagingDep, link_pages
 from imagesmith.web.parts import CallerDep, Parts, PartsDep, require
 from imagesmith.web.problems import Problem
 
@@ -56,12 +56,9 @@ def list_versions(
     parts: PartsDep, caller: CallerDep, request: Request, response: Response, paging: PagingDep, name: GeneratorName
 ) -> Listed[VersionListed]:
     """Versions of the generator that were built, newest first."""
-    require(parts, caller, Right.SEE, name)
-    found, total = parts.catalog.versions_page(name, limit=paging.limit, offset=paging.offset)
-    if not total:
-        parts.shelf.entry(name)
-    link_pages(request, response, paging, total=total)
-    return Listed(items=[VersionListed.model_validate(each) for each in found], total=total)
+    found = versions_page(parts, caller, name, paging)
+    link_pages(request, response, paging, total=found.total)
+    return found
 
 
 @router.get("/versions/{version}", responses=refusals(404, 409, 422))
@@ -87,6 +84,15 @@ def compare_versions(
     one, other = (versions.content_of(parts.catalog, name, version, current=current) for version in (old, new))
     found = [Difference(what=what, lines=lines) for what, lines in versions.differences(one, other)]
     return Differences(old=one.version, new=other.version, differences=found)
+
+
+def versions_page(parts: Parts, caller: Caller, name: str, paging: Paging) -> Listed[VersionListed]:
+    """A part of the generator's versions; a Problem for a generator that neither is nor was."""
+    require(parts, caller, Right.SEE, name)
+    found, total = parts.catalog.versions_page(name, limit=paging.limit, offset=paging.offset)
+    if not total:
+        parts.shelf.entry(name)
+    return Listed(items=[VersionListed.model_validate(each) for each in found], total=total)
 
 
 def _current(parts: Parts, name: str) -> versions.Content | None:
