@@ -1,5 +1,6 @@
 """Signatures: those of AWS's own library pass, anything changed afterwards does not."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
