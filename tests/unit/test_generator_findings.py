@@ -610,7 +610,7 @@ CLOUDS = [
     ("a: {type: openstack, password: hunter2}\n", ["1: a.password: a secret has no place in this file → put it into the Airflow connection named a"]),
     ("a: {type: openstack, identity_version: 4}\n", ["1: a.identity_version: 4 is no version of OpenStack's Identity → write 3, or 2 for clouds of the time of Havana"]),
     ("a: {type: openstack, interface: outer}\n", ["1: a.interface: 'outer' is no interface → write public, internal or admin"]),
-    ("a: {type: ec2, password: ask}\n", ["1: a.password: is no key here → the keys here are: caller_address_url, endpoint_url, instance_profile, pool, public_ip, region, ssh_cidr, ssh_port, subnet_id, type, use_private_address, vpc_id"]),
+    ("a: {type: ec2, password: ask}\n", ["1: a.password: is no key here → the keys here are: caller_address_url, calls_per_second, endpoint_url, instance_profile, pool, public_ip, region, ssh_cidr, ssh_port, subnet_id, type, use_private_address, vpc_id"]),
     ("a: {type: nimbus, hypervisor: bsd}\n", ["1: a.hypervisor: 'bsd' is no hypervisor of Nimbus → write xen or kvm"]),
     ("a: {type: nimbus, factory: 'svc'}\n", ["1: a.factory: 'svc' is no host:port → write e.g. svc.uc.futuregrid.org:8443"]),
     ("a: {type: nimbus, factory_identity: 'CN=x'}\n", ["1: a.factory_identity: 'CN=x' is no name in slash form → write e.g. /O=Grid/CN=host/svc.uc.futuregrid.org"]),
