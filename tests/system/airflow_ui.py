@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 import pytest
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Locator, Page
+    from playwright.sync_api import Locator, Page, Response
 
 PAGE_LIMIT_MS = 90_000  # a page is there within 2 s on a quiet machine
 SIZE = {"width": 1400, "height": 900}
@@ -38,6 +39,13 @@ def browser() -> Iterator[Page]:
             started.close()
 
 
+def _text_of(answer: Response) -> str:
+    """The answer's body; "" if the page has asked again meanwhile and the browser has let this one go."""
+    with suppress(importlib.import_module("playwright.sync_api").Error):
+        return answer.text()
+    return ""
+
+
 class AirflowUi:
     """The UI at `url`, on one page of a browser."""
 
@@ -57,7 +65,7 @@ class AirflowUi:
         """True if the page of all DAGs has it."""
         with self.page.expect_response(re.compile(r"/ui/dags\?")) as answer:
             self.page.goto(f"{self.url}/dags?name_pattern={dag_id}")
-        if dag_id not in answer.value.text():
+        if dag_id not in _text_of(answer.value):
             return False
         self.page.get_by_role("link", name=dag_id, exact=True).first.wait_for()
         return True
