@@ -550,7 +550,7 @@ def test_nothing_is_launched_when_the_budget_has_nothing_left(site):
 
 def test_the_budget_is_told_of_too_many_calls(site):
     if not site.says_too_many:
-        pytest.skip("this cloud has no word for it")
+        pytest.skip("Nimbus has no word for too many calls")
     cloud = site.cloud()
     cloud.budget = kept = Kept()
     site.be_busy()

@@ -6,15 +6,14 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.system.airflow_ui import browser
+from tests.system.airflow_ui import ENTRY, browser, from_navigation
 from tests.web.in_browser import picture, served
 
 from .test_rest import Api, api, read_dags  # noqa: F401  # `api` is a fixture
 
 if TYPE_CHECKING:
-    from playwright.sync_api import FrameLocator, Page
+    from playwright.sync_api import Page
 
-ENTRY = "Image generators"
 LIMIT_MS = 60_000
 
 
@@ -31,14 +30,6 @@ def page(deployment: Any, api: Api) -> Iterator[Page]:  # noqa: F811
         opened.locator("button[type=submit]").click()
         opened.get_by_role("link", name=ENTRY).first.wait_for()
         yield opened
-
-
-def from_navigation(page: Page) -> FrameLocator:
-    """Our pages, by Airflow's own navigation."""
-    page.get_by_role("link", name=ENTRY).first.click()
-    ours = page.frame_locator(f"iframe[title='{ENTRY}']")
-    ours.get_by_role("heading", name="Generators").wait_for()
-    return ours
 
 
 def test_our_pages_are_at_home_in_airflow(deployment: Any, page: Page) -> None:

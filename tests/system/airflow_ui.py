@@ -14,9 +14,11 @@ from urllib.parse import unquote
 import pytest
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Locator, Page, Response
+    from playwright.sync_api import FrameLocator, Locator, Page, Response
 
 PAGE_LIMIT_MS = 90_000  # a page is there within 2 s on a quiet machine
+# Our entry in Airflow's navigation.
+ENTRY = "Image generators"
 SIZE = {"width": 1400, "height": 900}
 
 
@@ -44,6 +46,14 @@ def _text_of(answer: Response) -> str:
     with suppress(importlib.import_module("playwright.sync_api").Error):
         return answer.text()
     return ""
+
+
+def from_navigation(page: Page) -> FrameLocator:
+    """Our pages, by Airflow's own navigation."""
+    page.get_by_role("link", name=ENTRY).first.click()
+    ours = page.frame_locator(f"iframe[title='{ENTRY}']")
+    ours.get_by_role("heading", name="Generators").wait_for()
+    return ours
 
 
 class AirflowUi:

@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.web.in_browser import picture
 
 from imagesmith.sandbox import config
 
 from .airflow_rest import Rest, until
-from .airflow_ui import AirflowUi, browser
+from .airflow_ui import AirflowUi, browser, from_navigation
 from .conftest import Deployment
 
 if TYPE_CHECKING:
-    from playwright.sync_api import FrameLocator, Page
+    from playwright.sync_api import Page
 
 pytestmark = pytest.mark.system
 PAGES = "/plugin/imagesmith"
-ENTRY = "Image generators"
 # Simulated machines: nothing of this test needs a real one.
 CLOUDS = {
     "ec2": ("simulated-1", config.DEFAULT_USER, "t3.small"),
@@ -36,21 +34,6 @@ def page(deployment: Deployment) -> Iterator[Page]:
     with browser() as opened:
         AirflowUi(opened, rest.url).log_in(rest.username, rest.password)
         yield opened
-
-
-def picture(page: Page, name: str) -> None:
-    """A picture for people, where they want some."""
-    if folder := os.environ.get("IMAGESMITH_PICTURES"):
-        Path(folder).mkdir(parents=True, exist_ok=True)
-        page.screenshot(path=f"{folder}/{name}.png")
-
-
-def from_navigation(page: Page) -> FrameLocator:
-    """Our pages, by Airflow's own navigation."""
-    page.get_by_role("link", name=ENTRY).first.click()
-    ours = page.frame_locator(f"iframe[title='{ENTRY}']")
-    ours.get_by_role("heading", name="Generators").wait_for()
-    return ours
 
 
 def test_a_generator_is_written_inside_airflow(deployment: Deployment, page: Page) -> None:

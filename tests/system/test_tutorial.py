@@ -6,17 +6,18 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.web.in_browser import picture
 
 from imagesmith.sandbox import config
 from imagesmith.sandbox.nimbus.sites import SITES as NIMBUS_SITES
 from imagesmith.sandbox.openstack import sites
 
 from .airflow_rest import Rest, until
-from .airflow_ui import AirflowUi, browser
+from .airflow_ui import ENTRY, AirflowUi, browser, from_navigation
 from .conftest import Deployment
 from .evidence import Evidence, keep, watched_processes
 from .test_nimbus_secrets import in_databases, in_home
-from .test_pages import PAGES, from_navigation, picture
+from .test_pages import PAGES
 from .traces import traces
 
 if TYPE_CHECKING:
@@ -94,7 +95,7 @@ def test_a_generator_is_written_and_saved(deployment: Deployment, page: Page) ->
 
 
 def test_its_build_goes_from_orange_to_green_and_names_its_images(deployment: Deployment, page: Page) -> None:
-    ours = page.frame_locator("iframe[title='Image generators']")
+    ours = page.frame_locator(f"iframe[title='{ENTRY}']")
     start(ours)
     ours.locator("#progress > dl .badge.orange").wait_for()
     ours.locator(".target .badge.orange", has_text="customizing").first.wait_for()
@@ -118,7 +119,7 @@ def test_its_build_goes_from_orange_to_green_and_names_its_images(deployment: De
 
 def test_a_script_that_exits_1_is_red_with_the_error(deployment: Deployment, page: Page) -> None:
     page.goto(f"{Rest(deployment).url}{PAGES}/imagesmith/generators/{NAME}")
-    ours = page.frame_locator("iframe[title='Image generators']")
+    ours = page.frame_locator(f"iframe[title='{ENTRY}']")
     write(page, ours, "#!/bin/sh\n# sandbox: print no such package\n# sandbox: exit 1\n")
     ours.get_by_role("button", name="Save").click()
     ours.get_by_text("Saved.").wait_for()

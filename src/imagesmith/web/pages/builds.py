@@ -14,7 +14,7 @@ from imagesmith.web.api.builds import BuildId, build_shown, builds_listed, cance
 from imagesmith.web.host import Right
 from imagesmith.web.pages.frame import at, go_to, page
 from imagesmith.web.pages.posted import PostedDep
-from imagesmith.web.pages.starts import Start, go_to_run, refused
+from imagesmith.web.pages.starts import Start, asking, go_to_run, refused
 from imagesmith.web.paging import PagingDep
 from imagesmith.web.parts import CallerDep, Parts, PartsDep, the_build
 from imagesmith.web.problems import Problem
@@ -106,14 +106,14 @@ def rebuild(parts: PartsDep, caller: CallerDep, request: Request, build_id: Buil
 
 
 def _rebuild_page(parts: Parts, request: Request, build: BuildRecord, problem: Problem | None = None) -> Response:
-    plan, known = Plan.model_validate(build.plan), parts.shelf.clouds().clouds
+    plan = Plan.model_validate(build.plan)
     return page(
         request,
         "rebuild.html",
         status=problem.status if problem else 200,
         build=build,
         plan=plan,
-        asking=[cloud for cloud in plan.targets if cloud in known and known[cloud].asks_password],
+        asking=asking(parts, plan.targets),
         **refused(problem),
     )
 

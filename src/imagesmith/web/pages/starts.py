@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
@@ -127,17 +127,22 @@ def _generator(parts: Parts, caller: Any, name: str) -> Generator:
     return generator
 
 
+def asking(parts: Parts, clouds: Iterable[str]) -> list[str]:
+    """Those of the clouds that ask for their password at every build."""
+    known = parts.shelf.clouds().clouds
+    return [cloud for cloud in clouds if cloud in known and known[cloud].asks_password]
+
+
 def _form(
     parts: Parts, request: Request, generator: Generator, start: Start, problem: Problem | None = None
 ) -> Response:
-    known = parts.shelf.clouds().clouds
     return page(
         request,
         "start.html",
         status=problem.status if problem else 200,
         generator=generator,
         start=start,
-        asking=[cloud for cloud in generator.clouds if cloud in known and known[cloud].asks_password],
+        asking=asking(parts, generator.clouds),
         action=at(request, "generators", generator.name, "build"),
         as_text=_text,
         **refused(problem),
