@@ -76,6 +76,21 @@ def test_one_that_was_killed_is_revived_at_its_address_and_one_that_runs_is_left
     assert (server.url("postgres"), ask(url, "SELECT 1")) == (url, 1)
 
 
+def test_one_that_was_just_dying_when_it_was_asked_for_is_followed_by_another(
+    server: Postgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pid, running = server.daemon.running(), server.daemon.running
+    assert pid is not None
+    os.killpg(pid, signal.SIGKILL)
+    while running() is not None:
+        pass
+    before = iter([pid])
+    monkeypatch.setattr(server.daemon, "running", lambda: next(before, None) or running())
+    server.start()
+    assert running() not in (None, pid)
+    assert ask(server.url("postgres"), "SELECT 1") == 1
+
+
 def test_one_whose_death_its_parent_has_not_noted_yet_is_followed_by_another(server: Postgres) -> None:
     server.stop()
     starts = "import sys; from pathlib import Path; from imagesmith.local.postgres import Postgres; "

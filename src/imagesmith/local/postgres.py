@@ -71,13 +71,14 @@ class Postgres:
 
     def start(self) -> None:
         """Leaves the server running and ready; the first start makes its data directory."""
+        # One that is just dying still passes for running.
+        if self._became_ready():
+            return
         if self.daemon.running() is None:
-            self._initialise()
-            self._await_burial()
-            settings = [f"--{name.replace('_', '-')}={value}" for name, value in _SETTINGS.items()]
-            argv = [*self._as_account(), str(binaries() / "postgres"), "-D", str(self._data), *settings]
-            self.daemon.start([*argv, f"--port={self._free_port()}"], cwd=Path("/"))
-        self._await_ready()
+            self._launch()
+        if not self._became_ready():
+            tail = "\n".join(self.daemon.log_path.read_text(errors="replace").splitlines()[-15:])
+            raise SetupError(f"PostgreSQL did not start; the end of {self.daemon.log_path}:\n{tail}")
 
     def revive(self) -> bool:
         """True if it had died, and runs again now; False for one that runs, or was stopped, or never started."""
@@ -99,6 +100,13 @@ class Postgres:
         subprocess.run([*self._as_account(), *stop], cwd="/", capture_output=True, check=False)
         self.daemon.stop(limit_s=10)
         return True
+
+    def _launch(self) -> None:
+        self._initialise()
+        self._await_burial()
+        settings = [f"--{name.replace('_', '-')}={value}" for name, value in _SETTINGS.items()]
+        argv = [*self._as_account(), str(binaries() / "postgres"), "-D", str(self._data), *settings]
+        self.daemon.start([*argv, f"--port={self._free_port()}"], cwd=Path("/"))
 
     def _initialise(self) -> None:
         if (self._data / "PG_VERSION").exists():
@@ -145,11 +153,12 @@ class Postgres:
         self._port_path.write_text(f"{port}\n")
         return port
 
-    def _await_ready(self) -> None:
-        probe = [str(binaries() / "pg_isready"), "-q", "-h", ports.LOOPBACK, "-p", str(self._port())]
+    def _became_ready(self) -> bool:
+        """Whether it answers, at the latest at the limit; False as soon as it does not run."""
         deadline = time.monotonic() + _START_LIMIT_S
-        while subprocess.run(probe, check=False).returncode != 0:
-            if self.daemon.running() is None or time.monotonic() > deadline:
-                tail = "\n".join(self.daemon.log_path.read_text(errors="replace").splitlines()[-15:])
-                raise SetupError(f"PostgreSQL did not start; the end of {self.daemon.log_path}:\n{tail}")
+        while self.daemon.running() is not None and time.monotonic() < deadline:
+            probe = [str(binaries() / "pg_isready"), "-q", "-h", ports.LOOPBACK, "-p", str(self._port())]
+            if subprocess.run(probe, check=False).returncode == 0:
+                return True
             time.sleep(0.1)
+        return False
