@@ -35,7 +35,7 @@ OPEN = 20
 INVENTORIES, PACKAGES, VERSIONS = 2_000, 400, 40
 LIMIT_MS = 300
 WARM_UP = 2
-STEPS = ("launch", "customize", "save", "verify", "terminate")
+STEPS = ("launch_vm", "customize", "snapshot_image", "verify_image", "terminate")
 
 
 @dataclass(frozen=True)
@@ -325,7 +325,7 @@ class _Filler:
         for place, step in enumerate(STEPS if ended else STEPS[:2]):
             began = created + timedelta(minutes=place)
             over = None if place == 1 and not ended else began + timedelta(minutes=1)
-            self._rows["steps"].add(build_id, cloud, step, 1, began, over, error if step == "save" else "")
+            self._rows["steps"].add(build_id, cloud, step, 1, began, over, error if step == "snapshot_image" else "")
         # Builds that run or failed have saved images before, so that the number of images is round.
         image = (cloud, f"{cloud}-image-{number}", build_id, f"name-{number}", *of, source, False, "available")
         self._rows["images"].add(*image, created, digest)

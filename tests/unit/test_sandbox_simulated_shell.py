@@ -96,6 +96,20 @@ def test_a_script_says_how_it_ends(machine: SimulatedMachine) -> None:
     assert "rc=3\nstate=done" in ask(machine, "status", "bad")[0]
 
 
+def test_a_script_prints_much_and_in_colour(machine: SimulatedMachine) -> None:
+    script = b"# sandbox: take 0\n# sandbox: repeat 2000 \\e[32mGet:{number}\\e[0m %s\n" % (b"x" * 80)
+    assert ask(machine, "run", "loud", "user", "9", "0", data=sent(script))[0].startswith("\x1b[32mGet:1\x1b[0m x")
+    size = int(ask(machine, "status", "loud")[0].split("size=")[1].split()[0])
+    assert size > 190_000
+    end = ask(machine, "run", "loud", "user", "9", str(size - 99))[0]
+    assert end.startswith("\x1b[32mGet:2000\x1b[0m x")
+
+
+def test_a_script_that_says_no_number_repeats_nothing(machine: SimulatedMachine) -> None:
+    data = sent(b"# sandbox: take 0\n# sandbox: repeat many words\n# sandbox: print end\n")
+    assert ask(machine, "run", "odd", "user", "9", "0", data=data)[0] == "end\n"
+
+
 def test_going_on_with_what_never_ran_fails(machine: SimulatedMachine) -> None:
     assert ask(machine, "run", "none", "user", "9", "5", data=sent(b"")) == ("", 67)
 

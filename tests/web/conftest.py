@@ -20,6 +20,7 @@ from imagesmith.consistency import compare
 from imagesmith.core import TargetState
 from imagesmith.inventory import Inventory, Package
 from imagesmith.plan import Plan, PlannedScript, PlannedSource, PlannedTarget
+from imagesmith.steps.runner import Step
 from imagesmith.web.app import PREFIX, create_app
 from imagesmith.web.host import Answer
 from imagesmith.web.pages import events
@@ -174,12 +175,12 @@ class Web:
         return build_id
 
     def _ended(self, build_id: str, cloud: str, state: TargetState, *, image: tuple[str, str]) -> None:
-        self.catalog.start_step(build_id, cloud, "launch")
+        self.catalog.start_step(build_id, cloud, Step.LAUNCH_VM)
         if state is TargetState.FAILED:
-            self.catalog.end_step(build_id, cloud, "launch", "no room left; ask for more")
+            self.catalog.end_step(build_id, cloud, Step.LAUNCH_VM, "no room left; ask for more")
             self.catalog.fail_target(build_id, cloud, "no room left; ask for more")
             return
-        self.catalog.end_step(build_id, cloud, "launch")
+        self.catalog.end_step(build_id, cloud, Step.LAUNCH_VM)
         self.catalog.advance_target(build_id, cloud, state)
         if state is TargetState.SUCCESSFUL:
             image_id, name = image

@@ -12,6 +12,8 @@ from imagesmith.catalog.records import BuildState
 from imagesmith.core import TargetState
 from imagesmith.inventory import Package
 from imagesmith.plan import REBUILD_PARAM
+from imagesmith.steps.runner import Step
+from imagesmith.web import runs
 
 from .conftest import INVENTORY, TOOLS, Web, answer
 from .fake_host import STRANGER, VIEWER
@@ -223,3 +225,15 @@ def test_odd_questions_have_an_answer(web: Web, path: str) -> None:
         "at=1",
     ):
         assert web.page(f"{path}?{query}").status_code in (200, 404, 422), query
+
+
+def test_every_step_has_its_log(web: Web) -> None:
+    assert runs.TASKS == tuple(Step)
+    build_id = web.built()
+    for step in list(Step)[1:]:
+        web.catalog.start_step(build_id, "ec2", step)
+        web.catalog.end_step(build_id, "ec2", step)
+    page = web.page(f"/builds/{build_id}").text
+    for step in Step:
+        assert f'href="/imagesmith/builds/{build_id}/output/ec2/{step}#end"' in page
+        assert f'href="http://airflow/dags/tools/runs/manual__of_0/tasks/ec2.{step}" target="_top"' in page

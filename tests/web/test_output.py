@@ -126,3 +126,18 @@ def test_output_is_for_those_who_may_read_logs(web: Web, monkeypatch: pytest.Mon
         assert web.page(path).status_code == 200
     page = web.page(f"/builds/{build_id}", user=VIEWER)
     assert (page.status_code, "what was printed" in page.text, "whole output" in page.text) == (200, False, False)
+
+
+def test_a_long_log_shows_its_end_until_airflow_has_put_it_together(web: Web) -> None:
+    build_id = web.built()
+    web.catalog.update_target(build_id, "ec2", output_tail="x" * 16_000 + "\x1b[32mthe end\x1b[0m <b>")
+    web.host.tries["ec2.customize"] = 1
+    web.host.printed = [f"line {number}" for number in range(2_500)]
+    at = f"/builds/{build_id}/output/ec2/customize"
+    first = web.page(at).text
+    assert '<span class="ansi-front-2">the end</span> &lt;b&gt;' in first and "line 2499" not in first
+    assert not [call for call in web.host.calls if "/logs/" in call[2]]
+    assert f'hx-get="/imagesmith{at}?wait=true"' in first
+    assert f'href="/imagesmith{at}?wait=true#end"' in first, "also where no script runs"
+    assert "line 2499" in web.page(f"{at}?wait=true").text
+    assert "line 2499" in web.page(at).text, "at once from now on"

@@ -1,11 +1,12 @@
-"""What a simulated machine answers to a command over SSH.
+r"""What a simulated machine answers to a command over SSH.
 
 Two clients are understood: image builders that upload a script and run it, and our own, whose commands read
 `sh -s -- imagesmith VERB BUILD ARGUMENT...` with the shell text on standard input (src/imagesmith/remote.sh, whose
 answers these are). To add a verb, add it to VERBS. No script is run, but a script may say in comments what to pretend:
 
     # sandbox: take 5        seconds, instead of the sandbox's script_s
-    # sandbox: print hello   a line of output, at once
+    # sandbox: print hello   a line of output, at once; \e in it is the escape that a terminal's colours begin with
+    # sandbox: repeat 1000 line {number}   as many of them, each with its number
     # sandbox: reveal token  the value of a variable, likewise
     # sandbox: exit 3
     # sandbox: install htop 3.2.2-2        a package that an inventory lists from now on
@@ -17,6 +18,7 @@ With `on CLOUD` in front of the word it is for builds on that cloud only: # sand
 
 import asyncio
 import base64
+import functools
 import json
 import re
 import shlex
@@ -81,7 +83,9 @@ _ASSIGNMENT = re.compile(r"^\w+=")
 _RUNNERS = {"sudo", "sh", "bash", "/bin/sh", "/bin/bash", "env", "-E", "-S", "-x", "-e", "exec"}
 _DATA = re.compile(rb"<<'END_OF_DATA'\n(.*?)END_OF_DATA\n", re.DOTALL)
 _FORGOTTEN = re.compile(rb"^IMAGESMITH_PUBLIC_KEY=(.+)$", re.MULTILINE)
-_DIRECTIVE = re.compile(r"^# sandbox: (?:on (\S+) )?(take|print|reveal|exit|install|write|drift) (.*)$", re.MULTILINE)
+_DIRECTIVE = re.compile(
+    r"^# sandbox: (?:on (\S+) )?(take|print|repeat|reveal|exit|install|write|drift) (.*)$", re.MULTILINE
+)
 
 
 def needs_input(command: str) -> bool:
@@ -120,16 +124,32 @@ def runs_uploaded_script(command: str, uploaded: Callable[[str], bool]) -> bool:
 
 @dataclass
 class _Run:
-    """A script that was started; it ends at a moment of the wall clock. Afterwards the key `forgets` lets nobody in."""
+    """A script that was started; it ends at a moment of the wall clock. Afterwards the key `forgets` lets nobody in.
+
+    `said` is lines, each with how often it comes: a hundred megabytes are not kept as such.
+    """
 
     ends_at: float
-    output: str
+    said: list[tuple[int, str]]
     status: int
     forgets: str = ""
 
     @property
     def left_s(self) -> float:
         return max(0.0, self.ends_at - time.time())
+
+    @property
+    def output(self) -> bytes:
+        return _printed(tuple((times, line) for times, line in self.said))
+
+
+@functools.lru_cache(maxsize=1)
+def _printed(said: tuple[tuple[int, str], ...]) -> bytes:
+    return b"".join(
+        (line.replace("{number}", str(number)) if times > 1 else line).encode() + b"\n"
+        for times, line in said
+        for number in range(1, times + 1)
+    )
 
 
 async def _look(machine: SimulatedMachine, arguments: list[str], data: bytes) -> Answer:
@@ -160,7 +180,7 @@ async def _run(machine: SimulatedMachine, arguments: list[str], data: bytes) -> 
             machine.press_power_button()
         _forget_in_time(machine, run)
     await asyncio.sleep(run.left_s)
-    return run.output.encode()[int(offset) :], 0
+    return run.output[int(offset) :], 0
 
 
 def _key_to_forget(environment: bytes) -> str:
@@ -190,15 +210,23 @@ def _directives(script: str, variables: Mapping[str, str]) -> Iterator[tuple[str
 
 
 def _pretended(words: list[tuple[str, str]], *, duration_s: float) -> _Run:
-    output, status = "", 0
+    said: list[tuple[int, str]] = []
+    status = 0
     for word, value in words:
         if word == "take":
             duration_s = float(value)
         elif word == "exit":
             status = int(value)
         elif word == "print":
-            output += value + "\n"
-    return _Run(time.time() + duration_s, output, status)
+            said.append((1, _escaped(value)))
+        elif word == "repeat":
+            times, _, line = value.partition(" ")
+            said.append((int(times) if times.isdecimal() else 0, _escaped(line)))
+    return _Run(time.time() + duration_s, said, status)
+
+
+def _escaped(line: str) -> str:
+    return line.replace("\\e", "\x1b")
 
 
 def _change(machine: SimulatedMachine, words: list[tuple[str, str]]) -> None:
@@ -217,7 +245,7 @@ async def _status(machine: SimulatedMachine, arguments: list[str], data: bytes) 
     if run is None:
         return f"boot={machine.boot_id}\nsize=0\nstate=absent\n".encode(), 0
     state = "state=running" if run.left_s else f"rc={run.status}\nstate=done"
-    return f"boot={machine.boot_id}\nsize={len(run.output.encode())}\n{state}\n".encode(), 0
+    return f"boot={machine.boot_id}\nsize={len(run.output)}\n{state}\n".encode(), 0
 
 
 async def _inspect(machine: SimulatedMachine, arguments: list[str], data: bytes) -> Answer:

@@ -52,9 +52,15 @@ class Outputs:
         self._kept: OrderedDict[tuple[str, str, str, int], _Log] = OrderedDict()
         self._lock = threading.Lock()
 
+    def have(self, task: Task) -> bool:
+        """Whether the log is here already, so that a piece of it is there at once."""
+        with self._lock:
+            log = self._kept.get(_key(task))
+        return log is not None and log.was_read
+
     def piece(self, host: Host, caller: Caller, task: Task, number: int | None) -> Piece:
         """The piece of that number, by default the last one; the caller must be one who may read logs."""
-        key = (task.run.dag_id, task.run.run_id, task.task_id, task.try_number)
+        key = _key(task)
         with self._lock:
             log = self._kept.pop(key, None) or _Log()
             self._kept[key] = log
@@ -76,6 +82,10 @@ class _Log:
         self._size = self._lines = 0
         self._token: str | None = None
         self._whole = False
+
+    @property
+    def was_read(self) -> bool:
+        return self._whole or self._size > 0
 
     @property
     def last(self) -> int:
@@ -112,6 +122,10 @@ class _Log:
             self._size += len(written)
             self._lines += 1
         self._file.flush()
+
+
+def _key(task: Task) -> tuple[str, str, str, int]:
+    return task.run.dag_id, task.run.run_id, task.task_id, task.try_number
 
 
 def _lines(content: Any) -> Iterable[str]:

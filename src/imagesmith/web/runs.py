@@ -21,14 +21,8 @@ ENDED = ("success", "failed")
 # Of a task, that nothing more will come of this try.
 OVER = (*ENDED, "skipped", "upstream_failed", "removed")
 RETRIED = (TargetState.FAILED, TargetState.CANCELLED)
-# By step the task of the cloud's group, as in dags/image_generators.py.
-TASKS = {
-    "launch": "launch_vm",
-    "customize": "customize",
-    "save": "snapshot_image",
-    "verify": "verify_image",
-    "terminate": "terminate",
-}
+# A cloud's tasks have the names of its steps (imagesmith.steps.runner.Step, whose import would bring SSH with it).
+TASKS = ("launch_vm", "customize", "snapshot_image", "verify_image", "terminate")
 # Tasks of a build that belong to no cloud.
 FIRST, LAST = "begin", "publish"
 # Airflow reads the folder anew this often.

@@ -44,7 +44,7 @@ class BuildWanted(BaseModel):
 class StepShown(BaseModel):
     """One step of a target's present attempt."""
 
-    step: str = Field(examples=["launch"])
+    step: str = Field(examples=["launch_vm"])
     started_at: datetime
     ended_at: datetime | None
     error: str
