@@ -75,7 +75,7 @@ def plan_of(build_id: str, generator: str, version: str, clouds: Iterable[str]) 
         targets={
             cloud: PlannedTarget(
                 cloud=cloud,
-                cloud_type={"ec2": "ec2", "hotel": "openstack"}[cloud],
+                cloud_type="openstack" if cloud == "hotel" else "ec2",
                 settings={},
                 source_image=PlannedSource(id="ami-12345678"),
                 ssh_username="admin",

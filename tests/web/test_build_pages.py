@@ -237,3 +237,18 @@ def test_every_step_has_its_log(web: Web) -> None:
     for step in Step:
         assert f'href="/imagesmith/builds/{build_id}/output/ec2/{step}#end"' in page
         assert f'href="http://airflow/dags/tools/runs/manual__of_0/tasks/ec2.{step}" target="_top"' in page
+
+
+def test_an_error_shows_a_scripts_colours_and_no_control_characters(web: Web) -> None:
+    build_id = web.built(state=BuildState.RUNNING, ec2=TargetState.LAUNCHING)
+    web.catalog.fail_target(build_id, "ec2", "tools.sh exited 1; it printed:\n\x1b[31mno <b>\x1b[0m")
+    page = web.page(f"/builds/{build_id}").text
+    assert '<span class="ansi-front-1">no &lt;b&gt;</span>' in page and "\x1b" not in page
+
+
+def test_many_clouds_to_retry_are_counted(web: Web) -> None:
+    """Beside each other their names are wider than a narrow window."""
+    build_id = web.built(state=BuildState.FAILED, **dict.fromkeys(BOTH, TargetState.FAILED))
+    assert ">Retry ec2, hotel<" in web.page(f"/builds/{build_id}").text
+    build_id = web.built(state=BuildState.FAILED, **dict.fromkeys((*BOTH, "sierra"), TargetState.FAILED))
+    assert ">Retry 3 clouds<" in web.page(f"/builds/{build_id}").text

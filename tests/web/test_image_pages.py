@@ -62,7 +62,7 @@ def test_one_image_tells_what_it_is(web: Web) -> None:
     page = web.page(f"/images/ec2/{image_id}").text
     for there in (
         "Debian GNU/Linux 12, kernel 6.1.0-28, x86_64",
-        "2 packages",
+        "packages: 2",
         "ann (manual)",
         f'href="/imagesmith/images/ec2/{parent}"',
         f'href="/imagesmith/builds/{build_id}#same">identical</a>',
