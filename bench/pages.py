@@ -9,7 +9,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,9 @@ from starlette.applications import Starlette
 from starlette.routing import Mount
 from starlette.testclient import TestClient
 
+from bench import first_paint
 from bench.catalog import Rows, new_catalog
+from bench.first_paint import first_paints
 from imagesmith.catalog.store import Catalog
 from imagesmith.inventory import Inventory, Package
 from imagesmith.plan import Plan, PlannedScript, PlannedSource, PlannedTarget
@@ -35,6 +37,7 @@ OPEN = 20
 INVENTORIES, PACKAGES, VERSIONS = 2_000, 400, 40
 LIMIT_MS = 300
 WARM_UP = 2
+NO_BROWSER = "no chromium here, so when a browser shows something was not measured"
 STEPS = ("launch_vm", "customize", "snapshot_image", "verify_image", "terminate")
 
 
@@ -42,13 +45,14 @@ STEPS = ("launch_vm", "customize", "snapshot_image", "verify_image", "terminate"
 class Figure:
     """How long one address took, by request in milliseconds, what of it our processor worked, and the answer's bytes.
 
-    On a busy machine the two times are far from each other.
+    On a busy machine the two times are far from each other. `paints_ms`: when a browser showed something of it.
     """
 
     what: str
     ms: Sequence[float]
     cpu_ms: float
     size: int
+    paints_ms: Sequence[float] = ()
 
     @property
     def median_ms(self) -> float:
@@ -92,7 +96,7 @@ class Everybody:
 
 
 def measure(times: int, say: Callable[[str], None], *, generators: int = GENERATORS, builds: int = BUILDS) -> str:
-    """The table of all pages as Markdown; says how many are slower than they may be."""
+    """The table of all pages as Markdown; says which are slower than they may be, here and in a browser."""
     with new_catalog(say) as catalog, _deployment(generators):
         began = time.monotonic()
         fill(catalog, generators=generators, builds=builds)
@@ -103,9 +107,16 @@ def measure(times: int, say: Callable[[str], None], *, generators: int = GENERAT
         app = Starlette(routes=[Mount(PREFIX, create_app(Everybody(), open_catalog=lambda: catalog))])
         with TestClient(app) as client:
             figures = [_asked(client, what, path, times) for what, path in addresses(builds)]
+        pages = {what: PREFIX + path for what, path in addresses(builds) if not what.startswith("REST")}
+        paints = first_paints(app, list(pages.values()), times)
+        figures = [replace(each, paints_ms=paints.get(pages.get(each.what, ""), ())) for each in figures]
         figures.append(_tick(catalog, times))
     slow = [each.what for each in figures if each.median_ms > LIMIT_MS]
     say(f"slower than {LIMIT_MS} ms: {', '.join(slow) or 'none'}")
+    late = [
+        each.what for each in figures if each.paints_ms and statistics.median(each.paints_ms) > first_paint.LIMIT_MS
+    ]
+    say(f"nothing shown within {first_paint.LIMIT_MS} ms: {', '.join(late) or 'none'}" if paints else NO_BROWSER)
     return "\n".join(_table(figures))
 
 
@@ -201,11 +212,12 @@ def _tick(catalog: Catalog, times: int) -> Figure:
 
 
 def _table(figures: Sequence[Figure]) -> Iterator[str]:
-    yield "| page | ms on the server: median (slowest) | ms of processor without PostgreSQL's | KiB |"
-    yield "|---|---|---|---|"
+    yield "| page | ms on the server: median (slowest) | of processor | KiB | ms until Chromium shows something |"
+    yield "|---|---|---|---|---|"
     for each in figures:
         times = f"{each.median_ms:.0f} ({max(each.ms):.0f}) | {each.cpu_ms:.0f}"
-        yield f"| {each.what} | {times} | {each.size / 1024:.0f} |"
+        shown = f"{statistics.median(each.paints_ms):.0f} ({max(each.paints_ms):.0f})" if each.paints_ms else "–"
+        yield f"| {each.what} | {times} | {each.size / 1024:.0f} | {shown} |"
 
 
 def fill(catalog: Catalog, *, generators: int, builds: int) -> None:

@@ -13,6 +13,8 @@ from imagesmith.sandbox import config
 from .airflow_rest import Rest, until
 from .airflow_ui import AirflowUi, browser, from_navigation
 from .conftest import Deployment
+from .simulated_builds import CLOUDS as SIMULATED
+from .simulated_builds import Builds, write_generators
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -25,6 +27,12 @@ CLOUDS = {
     "nimbus-hotel-kvm": ("simulated-1", "root", "512"),
     "openstack-sierra": ("simulated-1", config.DEFAULT_USER, "m1.small"),
 }
+
+LOUD = """#!/bin/sh
+# sandbox: take 1
+# sandbox: repeat 5000 \\e[32mGet:{number}\\e[0m http://deb.example/debian <b>Packages</b>
+# sandbox: print the very end </pre><img src=x onerror=alert(1)>
+"""
 
 
 @pytest.fixture
@@ -88,6 +96,23 @@ def test_a_cloud_is_tested_and_airflows_own_page_opens(page: Page) -> None:
     page.wait_for_url("**/connections**")
     page.get_by_role("button", name="Add Connection").wait_for()
     picture(page, "connections")
+
+
+def test_long_output_comes_in_pieces_out_of_airflows_log(deployment: Deployment, page: Page) -> None:
+    write_generators(deployment.include, "loud", entries={"ec2": SIMULATED["ec2"]}, script=LOUD, verify=False)
+    builds = Builds(deployment, Rest(deployment), "loud")
+    builds.start({"ec2": 1})
+    builds.until_ended(limit_s=120)
+    page.goto(f"{builds.rest.url}/imagesmith/builds/{builds.ids()['ec2'][0]}")
+    page.locator("tr", has_text="customize").get_by_role("link", name="whole output").click()
+    # Of a long log the end of the output comes first, out of the catalog.
+    page.locator(".piece", has_text="the very end </pre><img").wait_for()
+    page.locator(".older a").click()
+    page.locator(".piece").nth(1).wait_for()
+    assert page.locator(".piece").first.inner_text().count("Get:") > 500
+    assert page.locator(".piece .ansi-front-2", has_text="Get:4999").count() == 1
+    assert page.locator("#pieces img, #pieces b").count() == 0
+    picture(page, "output")
 
 
 def test_whose_login_has_ended_is_led_to_it(page: Page) -> None:

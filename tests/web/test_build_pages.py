@@ -228,7 +228,7 @@ def test_odd_questions_have_an_answer(web: Web, path: str) -> None:
 
 
 def test_every_step_has_its_log(web: Web) -> None:
-    assert runs.TASKS == tuple(Step)
+    assert tuple(Step) == runs.TASKS
     build_id = web.built()
     for step in list(Step)[1:]:
         web.catalog.start_step(build_id, "ec2", step)

@@ -128,3 +128,19 @@ def test_a_build_whose_run_is_gone(web: Web) -> None:
     for what in ("cancel", "retry"):
         refused = web.ask("POST", f"/builds/{build_id}/{what}")
         assert (refused.status_code, "no longer in Airflow" in refused.json()["detail"]) == (409, True)
+
+
+@pytest.mark.parametrize(
+    ("said", "field"),
+    [
+        ("Invalid input for param clouds: 'mars' is not one of ['ec2']", "clouds"),
+        ("Invalid input for param extra: 1 is not of type 'string'", "parameters.extra"),
+        ("hotel asks for its password at every build: give it as password_hotel, or take it out", "passwords.hotel"),
+        ("the DAG has an error", ""),
+    ],
+)
+def test_what_airflow_refuses_is_said_of_our_own_field(web: Web, said: str, field: str) -> None:
+    web.host.refusal = answer(400, said)
+    problem = web.ask("POST", "/builds", json={"generator": "tools"}).json()
+    assert problem["errors"][0]["field"] == field
+    assert "password_" not in problem["detail"]

@@ -6,6 +6,7 @@ and the password gate before it all hold.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,6 +19,9 @@ from imagesmith.web.host import Answer, Caller, Host
 from imagesmith.web.problems import Problem, forbidden, mistake, refused_field
 
 ENDED = ("success", "failed")
+# How Airflow and the password gate name a key of a run's conf, which has other names in our requests.
+_PASSWORD = re.compile(rf"\b{PASSWORD_PREFIX}([\w.-]*\w)")
+_PARAMETER = re.compile(r"Invalid input for param ([^\s:]+):")
 # Of a task, that nothing more will come of this try.
 OVER = (*ENDED, "skipped", "upstream_failed", "removed")
 RETRIED = (TargetState.FAILED, TargetState.CANCELLED)
@@ -174,7 +178,7 @@ def answered(answer: Answer, what: str) -> Any:
     if answer.status in (401, 403):
         raise forbidden(what)
     if answer.status in (400, 422):
-        raise Problem(422, answer.reason, errors=[mistake("", answer.reason)])
+        raise _of_conf(answer.reason)
     if answer.status in (404, 409):
         raise Problem(409, f"Airflow can't {what}: {answer.reason}")
     # The password gate's: Keystone or the deployment, whose trouble it says.
@@ -193,3 +197,13 @@ def _dag_path(dag_id: str) -> str:
 
 def _run_path(dag_id: str, run_id: str) -> str:
     return f"{_dag_path(dag_id)}/dagRuns/{quote(run_id, safe='')}"
+
+
+def _of_conf(reason: str) -> Problem:
+    """What Airflow says of a run's conf, by the field of our request that it is about."""
+    password, parameter = _PASSWORD.search(reason), _PARAMETER.search(reason)
+    field = f"passwords.{password[1]}" if password else ""
+    if parameter and not password:
+        field = CLOUDS_PARAM if parameter[1] == CLOUDS_PARAM else f"parameters.{parameter[1]}"
+    detail = _PASSWORD.sub(r"passwords.\1", reason)
+    return Problem(422, detail, errors=[mistake(field, detail)])

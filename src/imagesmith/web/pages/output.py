@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request, Response
 
@@ -59,7 +59,7 @@ def show_output(
     build = the_build(parts, caller, build_id, Right.READ_LOGS)
     task = _task(parts, caller, build, cloud, step)
     log_url = f"{runs.page_of(parts.host, build.dag_id, build.run_id)}/tasks/{task.task_id}"
-    shown = {"build": build, "cloud": cloud, "step": step, "log_url": log_url}
+    shown: dict[str, Any] = {"build": build, "cloud": cloud, "step": step, "log_url": log_url}
     tail = parts.catalog.target(build_id, cloud).output_tail
     if step == "customize" and len(tail.encode()) > LONG_BYTES and not (wait or parts.outputs.have(task)):
         return page(request, "output.html", **shown, tail=tail, number=piece)
