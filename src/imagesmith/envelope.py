@@ -21,6 +21,7 @@ from securesystemslib.signer import CryptoSigner, Signature, SSlibKey
 from imagesmith.errors import ProofRefused
 
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
+WANTED = "give a file that `imagesmith provenance BUILD -o FILE` wrote"
 _FIELDS = {"payload", "payloadType", "signatures"}
 _KIND = "ed25519"
 
@@ -58,15 +59,21 @@ def payload_of(text: bytes, key: Ed25519PublicKey) -> bytes:
     """What was signed with that key; raises ProofRefused, which says what does not hold."""
     envelope = _parsed(text)
     if envelope.payload_type != PAYLOAD_TYPE:
-        raise ProofRefused(f"its payload is of type {envelope.payload_type!r:.80} and not {PAYLOAD_TYPE}")
+        raise ProofRefused(f"its payload is of type {envelope.payload_type!r:.80} and not {PAYLOAD_TYPE}; {WANTED}")
     wanted = key_id(key)
     if wanted not in envelope.signatures:
         others = ", ".join(f"{one:.80}" for one in envelope.signatures) or "nobody"
-        raise ProofRefused(f"it is signed by {others} and not by the key {wanted}; ask its maker for the public key")
+        raise ProofRefused(
+            f"it is signed by {others} and not by the key {wanted}; ask its maker for the public key, and name it with "
+            "--key"
+        )
     try:
         envelope.verify([_known(key)], 1)
     except VerificationError as error:
-        raise ProofRefused(f"the signature of {wanted} does not fit: it was changed after it was signed") from error
+        raise ProofRefused(
+            f"the signature of {wanted} does not fit: it was changed after it was signed; ask its maker for the file "
+            "again"
+        ) from error
     return envelope.payload
 
 
@@ -80,23 +87,23 @@ def _parsed(text: bytes) -> Envelope:
     try:
         document = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise ProofRefused("it is not an envelope: not JSON") from error
+        raise _no_envelope("not JSON") from error
     if not isinstance(document, dict) or document.keys() != _FIELDS:
-        raise ProofRefused(f"it is not an envelope: an object of {', '.join(sorted(_FIELDS))} is wanted")
+        raise _no_envelope(f"an object of {', '.join(sorted(_FIELDS))} is wanted")
     if not isinstance(document["payloadType"], str):
-        raise ProofRefused("it is not an envelope: payloadType is no text")
+        raise _no_envelope("payloadType is no text")
     signatures = document["signatures"]
     if not isinstance(signatures, list):
-        raise ProofRefused("it is not an envelope: signatures is no list")
+        raise _no_envelope("signatures is no list")
     found = {one.keyid: one for one in map(_signature, signatures)}
     if len(found) != len(signatures):
-        raise ProofRefused("it is not an envelope: one key signed it twice")
+        raise _no_envelope("one key signed it twice")
     return Envelope(_decoded(document["payload"], "payload"), document["payloadType"], found)
 
 
 def _signature(document: Any) -> Signature:
     if not isinstance(document, dict) or document.keys() != {"keyid", "sig"} or not isinstance(document["keyid"], str):
-        raise ProofRefused("it is not an envelope: each signature has a keyid and a sig")
+        raise _no_envelope("each signature has a keyid and a sig")
     return Signature(document["keyid"], _decoded(document["sig"], "sig").hex())
 
 
@@ -105,7 +112,11 @@ def _decoded(text: Any, field: str) -> bytes:
     try:
         content = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError, TypeError) as error:
-        raise ProofRefused(f"it is not an envelope: {field} is not base64") from error
+        raise _no_envelope(f"{field} is not base64") from error
     if base64.b64encode(content).decode() != text:
-        raise ProofRefused(f"it is not an envelope: {field} is not base64 as it is written")
+        raise _no_envelope(f"{field} is not base64 as it is written")
     return content
+
+
+def _no_envelope(why: str) -> ProofRefused:
+    return ProofRefused(f"it is not an envelope: {why}; {WANTED}")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from difflib import unified_diff
 from typing import Any
 
+from imagesmith.catalog.records import ImageRecord
 from imagesmith.consistency import shown
 from imagesmith.plan import Plan
 from imagesmith.story import Story
@@ -81,11 +82,20 @@ def told(found: ImageDiff) -> list[str]:
     return lines if len(lines) > 2 else [*lines, "nothing differs"]
 
 
+def by_digest(before: ImageRecord, after: ImageRecord) -> str:
+    """All that can be said of what is inside where a list of it is not known."""
+    blind = [f"{image.cloud}/{image.image_id}" for image in (before, after) if not image.inventory_digest]
+    if blind:
+        return f"what is inside cannot be compared: nobody looked into {' and '.join(blind)}"
+    if before.inventory_digest == after.inventory_digest:
+        return f"what is inside is the same: both have the digest {before.inventory_digest}"
+    digests = f"{before.inventory_digest} → {after.inventory_digest}"
+    return f"what is inside differs: digest {digests}; the list of it went with a catalog that was lost"
+
+
 def _inside_lines(found: ImageDiff) -> list[str]:
     if found.inside is None:
-        blind = [each for each in (found.before, found.after) if each.inventory is None]
-        which = " and ".join(f"{each.image.cloud}/{each.image.image_id}" for each in blind)
-        return [f"what is inside cannot be compared: nobody looked into {which}"]
+        return [by_digest(found.before.image, found.after.image)]
     lines: list[str] = []
     for kind in Kind:
         of_kind = [change for change in found.inside if change.thing.kind is kind]

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from imagesmith.catalog.records import BuildRecord, ImageRecord, TargetRecord
+from imagesmith.catalog.recovery import READ_BACK
 from imagesmith.catalog.store import Catalog
 from imagesmith.inventory import Inventory
 from imagesmith.plan import Plan
@@ -32,6 +33,11 @@ class Story:
         """The hash of all that went into the build, "" where it is not known."""
         return inputs_sha256(self.plan)
 
+    @property
+    def read_back(self) -> bool:
+        """Whether its images' tags are all that is known of the build: its run, log and verification are not."""
+        return self.build.requested_how == READ_BACK
+
 
 def story_of(catalog: Catalog, image: ImageRecord) -> Story:
     """All that the catalog knows of the image."""
@@ -55,8 +61,9 @@ def log_address(run_address: str, cloud: str) -> str:
 
 
 def as_json(story: Story, *, url: str) -> dict[str, Any]:
-    """The story for programs, with the scripts' texts and the whole inventory."""
+    """The story for programs, with the scripts' texts and the whole inventory; no address where no run is known."""
     build, plan = story.build, story.plan
+    url = "" if story.read_back else url
     return {
         "image": asdict(story.image),
         "source_image_name": story.target.source_image_name,
@@ -71,7 +78,7 @@ def as_json(story: Story, *, url: str) -> dict[str, Any]:
             "rebuild_of": plan.rebuild_of,
             "inputs_sha256": story.inputs_sha256,
             "url": url,
-            "log": log_address(url, story.image.cloud),
+            "log": log_address(url, story.image.cloud) if url else "",
         },
         "scripts": [script.model_dump() for script in plan.scripts],
         "files": [{"path": file.path, "sha256": file.sha256} for file in plan.files],
@@ -85,7 +92,7 @@ def told(story: Story, *, url: str) -> list[str]:
     image, build, plan = story.image, story.build, story.plan
     rows = [
         ("name", f"{image.name}{', public' if image.public else ''}"),
-        ("state", _state(image)),
+        ("state", _state(story)),
         ("generator", f"{image.generator} {image.version}"),
         *_inputs(plan),
         ("made from", f"{image.source_image_id} {story.target.source_image_name}".strip()),
@@ -97,7 +104,7 @@ def told(story: Story, *, url: str) -> list[str]:
         ("verdict", build.verdict),
         ("content", f"sha256 {image.inventory_digest}" if image.inventory_digest else "nobody looked into it"),
         *([("", line) for line in _content(story.inventory)] if story.inventory else []),
-        ("log", log_address(url, image.cloud)),
+        ("log", "" if story.read_back else log_address(url, image.cloud)),
     ]
     return [f"{image.cloud}/{image.image_id}", *(f"  {title:<10} {text}" for title, text in rows if text)]
 
@@ -111,9 +118,11 @@ def _inputs(plan: Plan) -> list[tuple[str, str]]:
     return [*(scripts or [("script", UNKNOWN_SCRIPT)]), *files, *parameters]
 
 
-def _state(image: ImageRecord) -> str:
+def _state(story: Story) -> str:
+    image = story.image
     words = [str(image.state), f"saved {_moment(image.created_at)}"]
-    words.append(f"verified {_moment(image.verified_at)}" if image.verified_at else "not verified")
+    unverified = "whether it was verified is not known" if story.read_back else "not verified"
+    words.append(f"verified {_moment(image.verified_at)}" if image.verified_at else unverified)
     if image.deleted_at:
         words.append(f"deleted {_moment(image.deleted_at)}")
     return ", ".join(words)

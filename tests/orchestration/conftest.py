@@ -8,15 +8,18 @@ from __future__ import annotations
 import json
 import shutil
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import boto3
 import pytest
 import yaml
+from sqlalchemy import make_url
+from tests.contract.databases import driver_url, postgresql, sql  # noqa: F401 (a fixture among them)
 
 from imagesmith.catalog.records import BuildRecord, TargetRecord
 from imagesmith.catalog.store import Catalog
@@ -115,6 +118,7 @@ class Deployment:
     catalog: Catalog
     site: Site
     patch: pytest.MonkeyPatch
+    empty_catalog: Callable[[], str]
 
     def clouds(self, *names: str, **settings: Any) -> None:
         """The clouds of include/clouds.yaml, each with a connection to the sandbox."""
@@ -151,7 +155,7 @@ class Deployment:
         from operators.deployment import this_deployment
 
         self.catalog.close()
-        url = f"sqlite:///{self.include.parent / 'another-catalog.db'}"
+        url = self.empty_catalog()
         self.patch.setenv("IMAGESMITH_CATALOG_URL", url)
         self.catalog = Catalog(url)
         self.catalog.upgrade()
@@ -217,13 +221,36 @@ def site(sandbox_endpoint: str) -> Site:
 
 
 @pytest.fixture
+def empty_catalog(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], str]:
+    """Gives the URL of an empty database at each call: SQLite's, or PostgreSQL's where a test is `on_both`."""
+    numbers = count(1)
+    if getattr(request, "param", "sqlite") == "sqlite":
+        return lambda: f"sqlite:///{tmp_path / f'catalog-{next(numbers)}.db'}"
+    server: str = request.getfixturevalue("postgresql")
+
+    def made() -> str:
+        name = f"{tmp_path.name.lower()}_{next(numbers)}"[-63:]
+        sql(server, f'CREATE DATABASE "{name}"')
+        return make_url(driver_url(server)).set(database=name).render_as_string(hide_password=False)
+
+    return made
+
+
+on_both = pytest.mark.parametrize("empty_catalog", ["sqlite", "postgresql"], indirect=True)
+
+
+@pytest.fixture
 def deployment(
-    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, airflow_database: None
+    site: Site,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    airflow_database: None,
+    empty_catalog: Callable[[], str],
 ) -> Iterator[Deployment]:
     """A project with one cloud, `first`, and no generator."""
     from operators.deployment import this_deployment
 
-    url = f"sqlite:///{tmp_path / 'catalog.db'}"
+    url = empty_catalog()
     for variable, value in {
         "IMAGESMITH_HOME": str(tmp_path / "home"),
         "IMAGESMITH_INCLUDE": str(tmp_path / "include"),
@@ -239,7 +266,7 @@ def deployment(
     catalog = Catalog(url)
     catalog.upgrade()
     this_deployment.cache_clear()
-    one = Deployment(tmp_path / "include", catalog, site, monkeypatch)
+    one = Deployment(tmp_path / "include", catalog, site, monkeypatch, empty_catalog)
     one.clouds("first")
     yield one
     this_deployment.cache_clear()

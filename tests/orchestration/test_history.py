@@ -15,6 +15,7 @@ from imagesmith.plan import Plan
 from imagesmith.rebuilding import inputs_sha256
 from imagesmith.story import story_of
 
+from .conftest import on_both
 from .nimbus_sites import KVM, XEN, NimbusSites
 from .openstack_sites import INDIA, SIERRA, Sites
 
@@ -67,6 +68,7 @@ def test_what_the_generator_allows_fails_nothing(deployment):
     assert build.comparison["differences"][0]["allowed"] == "second greets with a cow"
 
 
+@on_both
 def test_a_rebuild_has_the_same_inputs_though_all_files_have_changed(deployment):
     parameters = {"extra": {"type": "string", "default": "plain"}}
     (deployment.include / "files").mkdir()
@@ -120,6 +122,7 @@ def test_a_rebuild_that_cannot_be_the_same_says_why_before_anything_is_launched(
     assert deployment.site.instances() == before
 
 
+@on_both
 def test_images_parents_and_digests_come_back_from_the_clouds_tags(deployment):
     deployment.clouds("second")
     deployment.generator("base", clouds=BOTH)

@@ -10,6 +10,7 @@ import contextlib
 import gc
 import hashlib
 import os
+import re
 import signal
 import sqlite3
 import subprocess
@@ -379,6 +380,17 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     one.machine.close()
     one.catalog.close()
     gc.collect()  # here, where the warning about what cut connections leave behind is filtered
+
+
+def test_the_log_says_of_each_look_inside_what_it_saw_and_how_long_it_took(world):
+    world.begin()
+    for step in Step:
+        world.enter(step)
+    seen = [
+        line for line in world.said if re.fullmatch(rf"{CLOUD}: inventory \w{{12}}: \d+ packages, in \d+\.\d s", line)
+    ]
+    assert len(seen) == 2, "customized, and booted"
+    assert f"inventory {world.target().inventory_digest[:12]}:" in seen[-1]
 
 
 @pytest.mark.parametrize("after_effect", [False, True], ids=["before each effect", "after each effect"])

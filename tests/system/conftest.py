@@ -12,6 +12,7 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -94,7 +95,7 @@ class Airflow:
     @property
     def catalog(self) -> Catalog:
         """The deployment's catalog."""
-        return Catalog(file_environment(self.home)["IMAGESMITH_CATALOG_URL"])
+        return _catalog_at(file_environment(self.home)["IMAGESMITH_CATALOG_URL"])
 
     def pid(self, component: str) -> int:
         """The process id of an Airflow component."""
@@ -116,6 +117,12 @@ class Deployment(Airflow):
             aws_access_key_id=config.ACCESS_KEY_ID,
             aws_secret_access_key=config.SECRET_ACCESS_KEY,
         )
+
+
+@cache
+def _catalog_at(url: str) -> Catalog:
+    """One for all who ask: each has connections of its own, of which a server has not many."""
+    return Catalog(url)
 
 
 def file_environment(home: Path) -> dict[str, str]:

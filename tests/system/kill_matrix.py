@@ -56,6 +56,16 @@ def every_instant() -> set[str]:
     return {f"{step}.{cloud}.{instant}" for cloud in CLOUDS for step in Step for instant in INSTANTS} - NEVER
 
 
+def every_instant_once() -> set[str]:
+    """The names of the instants of all steps, each on one of the clouds in turn."""
+    clouds = list(CLOUDS)
+    return {
+        f"{step}.{clouds[(row + column) % len(clouds)]}.{instant}"
+        for row, step in enumerate(Step)
+        for column, instant in enumerate(INSTANTS)
+    } - NEVER
+
+
 def every_call() -> set[str]:
     """The names of the instants around each call of a launch and of a teardown that makes or ends a thing."""
     calls = [(Step.LAUNCH_VM, BEFORE_CALL), (Step.LAUNCH_VM, AFTER_CALL), (Step.TERMINATE, AFTER_CALL)]

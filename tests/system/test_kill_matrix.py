@@ -13,7 +13,7 @@ import pytest
 
 from .airflow_rest import Rest, until
 from .conftest import Deployment, running
-from .kill_matrix import VICTIMS, Matrix, every_call, every_instant
+from .kill_matrix import VICTIMS, Matrix, every_call, every_instant, every_instant_once
 from .simulated_builds import CLOUDS, Builds, write_generators
 
 LIMIT_S = 1200.0
@@ -38,29 +38,31 @@ def every_place() -> set[str]:
 
 
 @pytest.mark.parametrize(
-    ("victim", "names"),
+    ("victim", "names", "builds_each"),
     [
         # The short form, for CI. Beside virtual machines its builds come slowly to their instants, and it has a limit.
-        pytest.param("task", every_instant, id="task, short", marks=[pytest.mark.system, pytest.mark.alone]),
-        *(pytest.param(name, every_place, id=name, marks=pytest.mark.chaos) for name in VICTIMS),
+        pytest.param("task", every_instant_once, 1, id="task, short", marks=[pytest.mark.system, pytest.mark.alone]),
+        *(
+            pytest.param(name, every_place, victim.builds_each, id=name, marks=pytest.mark.chaos)
+            for name, victim in VICTIMS.items()
+        ),
     ],
 )
 def test_killed_at_every_instant_of_every_step(
-    deployment: Deployment, victim: str, names: Callable[[], set[str]]
+    deployment: Deployment, victim: str, names: Callable[[], set[str]], builds_each: int
 ) -> None:
     deployment.imagesmith("airflow", "up")  # well again after the last kill of the victim before
     # Another victim's builds would launch instances among ours.
     until(lambda: not deployment.catalog.builds(only_open=True), "no build is left of another victim", limit_s=LIMIT_S)
     write_generators(deployment.include, "killed", **LONG)
     builds = Builds(deployment, Rest(deployment), "killed")
-    count = VICTIMS[victim].builds_each
     began = time.monotonic()
     with armed(deployment, victim, names()) as matrix:
-        builds.start(dict.fromkeys(CLOUDS, count))
+        builds.start(dict.fromkeys(CLOUDS, builds_each))
         builds.until_ended(limit_s=LIMIT_S, meanwhile=matrix.kill_at_each)
     print(
         f"\n{victim}: {len(matrix.hits)} of {len(matrix.armed)} instants, {matrix.kills} kills, "
-        f"{count * len(CLOUDS)} builds in {time.monotonic() - began:.0f} s"
+        f"{builds_each * len(CLOUDS)} builds in {time.monotonic() - began:.0f} s"
     )
     builds.assert_built_once()
     assert matrix.missed() == []

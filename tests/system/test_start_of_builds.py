@@ -165,8 +165,28 @@ def test_a_generator_with_a_schedule_is_dropped_in_builds_and_goes(
     assert (build.state, build.requested_how) == ("successful", "scheduled")
 
     path.unlink()
+    # What the schedule began meanwhile comes to its end without the file.
+    until(lambda: not deployment.catalog.builds(generator="by-schedule", only_open=True), "all have ended", limit_s=180)
     gone = seconds_until(lambda: not ui.lists_dag("by-schedule"), "the UI lists the DAG no more")
     print(f"gone after {gone:.1f} s")
+    assert {build.state for build in deployment.catalog.builds(generator="by-schedule")} == {"successful"}
+
+
+def test_a_build_ends_well_though_its_file_is_removed(deployment: Deployment, rest: Rest, drop: Drop) -> None:
+    path = drop("removed", seconds=30)
+    until(lambda: rest.has_dag("removed"), "the DAG is there", limit_s=60)
+    _, run = rest.call("POST", "/api/v2/dags/removed/dagRuns", {"logical_date": None, "conf": {}})
+    run_id = run["dag_run_id"]
+    until(lambda: rest.task_state("removed", run_id, "ec2.customize") == "running", "the script runs", limit_s=120)
+
+    path.unlink()
+
+    assert rest.await_end("removed", run_id) == "success"
+    build = deployment.catalog.find_build("removed", run_id)
+    assert build is not None
+    assert build.state == "successful"
+    assert len(deployment.catalog.images(build_id=build.build_id)) == 2
+    until(lambda: not rest.has_dag("removed"), "its DAG goes now", limit_s=90)
 
 
 @pytest.mark.parametrize("state", ["running", "deferred"])

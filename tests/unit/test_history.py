@@ -200,6 +200,31 @@ def test_an_image_that_was_read_back_from_its_cloud_is_shown_as_such(past: Past,
     assert "its script is not known; build lost from its file instead" in refused(capsys, "rebuild", plan.build_id)
 
 
+def test_of_what_was_read_back_it_is_said_what_went_with_the_catalog(past: Past, capsys: Any) -> None:
+    digests = {"ami-1": "a" * 64, "ami-2": "a" * 64, "ami-3": "b" * 64}
+    for day, (image_id, digest) in enumerate(digests.items(), start=1):
+        plan = past.plan(f"2026010{day}-000000-abcdef", "lost", ["ec2"], script="x").model_copy(update={"scripts": ()})
+        found = FoundImage(
+            **{"cloud": "ec2", "image_id": image_id, "name": image_id, "build_id": plan.build_id, "generator": "lost"},
+            **{"version": plan.version, "source_image_id": "v", "inventory_digest": digest, "created_at": NOON},
+            plan=plan.model_dump(mode="json"),
+        )
+        past.catalog.recover_image(found)
+    text = said(capsys, "show", "ami-1")
+    assert "whether it was verified is not known" in text
+    assert "read-back__" not in text, "there is no such run, and no log"
+    assert told(capsys, "show", "ami-1")["build"]["log"] == ""
+    assert "read-back__" not in said(capsys, "status", "20260101-000000-abcdef")
+    assert f"what is inside is the same: both have the digest {'a' * 64}" in said(capsys, "diff", "ami-1", "ami-2")
+    assert f"what is inside differs: digest {'a' * 64} → {'b' * 64}; the list of it went with a catalog" in said(
+        capsys, "diff", "ami-1", "ami-3"
+    )
+    assert "ec2/ami-1: the list of what is inside went with a catalog" in refused(capsys, "sbom", "ami-1")
+    assert "its statement went with a catalog that was lost; take the file that" in refused(
+        capsys, "provenance", "20260101-000000-abcdef"
+    )
+
+
 def test_a_name_that_two_clouds_have_is_asked_back_for(past: Past, capsys: Any) -> None:
     past.build("tools", {"ec2": ("ami-1", "v", None), "hotel": ("uuid-1", "w", None)})
     past.build("tools", {"ec2": ("ami-2", "v", None)})

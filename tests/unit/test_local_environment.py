@@ -84,6 +84,15 @@ def test_without_a_file_the_defaults_hold(home: Path) -> None:
     assert settings.catalog_url().startswith("sqlite:///")
 
 
+def test_the_databases_that_are_prepared_are_those_the_components_get(
+    home: Path, own_keys: keys.Keys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert environment.databases_of(composed(own_keys)) == DATABASES
+    monkeypatch.setenv("IMAGESMITH_CATALOG_URL", "sqlite:////srv/catalog.db")
+    variables = environment.with_own_settings(composed(own_keys), recorded={})
+    assert environment.databases_of(variables) == Databases(DATABASES.airflow, "sqlite:////srv/catalog.db")
+
+
 def test_what_the_user_set_wins(home: Path, own_keys: keys.Keys, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIRFLOW__CORE__PARALLELISM", "3")
     variables = environment.with_own_settings(composed(own_keys), recorded={})

@@ -14,8 +14,9 @@ import pytest
 
 from imagesmith.catalog.store import Catalog
 from imagesmith.cli import main
+from imagesmith.envelope import sign
 from imagesmith.inventory import Package
-from imagesmith.keys import parse_secret
+from imagesmith.keys import parse_secret, signing_key
 from imagesmith.steps.publish import publish
 
 from .built import a_catalog, a_plan, a_project, an_inventory, begun, saved
@@ -88,6 +89,7 @@ def test_an_inventory_is_checked_with_no_tool_of_ours(elsewhere: Path) -> None:
 def test_an_image_it_does_not_speak_of(elsewhere: Path, capsys: Any) -> None:
     told = refused(["verify", "b1.json", "--key", "key.pem", "--image", "there/image-there-b1"], capsys)
     assert "b1.json: it does not speak of there/image-there-b1; its subjects are here/image-here-b1" in told
+    assert "; give the statement of the build that `imagesmith show there/image-there-b1` names" in told
 
 
 def test_an_inventory_that_is_another(elsewhere: Path, capsys: Any) -> None:
@@ -95,7 +97,7 @@ def test_an_inventory_that_is_another(elsewhere: Path, capsys: Any) -> None:
     (elsewhere / "inventory.json").write_text(changed)
     told = refused(["verify", "b1.json", "--key", "key.pem", "--inventory", "inventory.json"], capsys)
     assert sha256(changed.encode()).hexdigest() in told
-    assert "no subject has this digest" in told
+    assert "no subject has this digest; give the inventory or the statement of the other build" in told
     (elsewhere / "inventory.json").write_text("{}")
     told = refused(["verify", "b1.json", "--key", "key.pem", "--inventory", "inventory.json"], capsys)
     assert "inventory.json is no inventory: give what `imagesmith sbom IMAGE --format inventory` wrote" in told
@@ -108,10 +110,21 @@ def test_a_byte_changed_or_another_key(elsewhere: Path, capsys: Any, monkeypatch
     (elsewhere / "changed.json").write_text(text.replace(payload, payload[:100] + other + payload[101:]))
     told = refused(["verify", "changed.json", "--key", "key.pem"], capsys)
     assert "changed.json: the signature of" in told
-    assert "it was changed after it was signed" in told
+    assert "it was changed after it was signed; ask its maker for the file again" in told
     monkeypatch.setenv("IMAGESMITH_SECRET", OTHER_SECRET)
     assert "and not by the key" in refused(["verify", "b1.json"], capsys)
-    assert "not an envelope" in refused(["verify", "key.pem"], capsys)
+    assert "ask its maker for the public key, and name it with --key" in refused(["verify", "b1.json"], capsys)
+
+
+def test_a_file_that_is_no_statement_is_named_with_what_to_give_instead(elsewhere: Path, capsys: Any) -> None:
+    cure = "; give a file that `imagesmith provenance BUILD -o FILE` wrote"
+    told = refused(["verify", "key.pem", "--key", "key.pem"], capsys)
+    assert f"key.pem: it is not an envelope: not JSON{cure}" in told
+    told = refused(["verify", "inventory.json", "--key", "key.pem"], capsys)
+    assert "inventory.json: it is not an envelope: an object of" in told and cure in told
+    (elsewhere / "note.json").write_text(sign(b'{"hello": "world"}', signing_key(parse_secret(SECRET))))
+    told = refused(["verify", "note.json", "--key", "key.pem"], capsys)
+    assert "note.json: what was signed is no in-toto statement" in told and cure in told
 
 
 def test_without_a_key_it_is_the_deployments_own(catalog: Catalog, capsys: Any) -> None:

@@ -7,6 +7,7 @@ from urllib.parse import quote
 
 import pytest
 
+from imagesmith.catalog.recovery import FoundImage
 from imagesmith.core import TargetState
 from imagesmith.inventory import Package
 
@@ -53,6 +54,23 @@ def test_images_are_listed_and_filtered(web: Web) -> None:
 def test_a_filter_that_is_wrong_is_told(web: Web, query: str, says: str) -> None:
     page = web.page(f"/images?{query}")
     assert (page.status_code, says in page.text) == (422, True)
+
+
+def test_an_image_that_was_read_back_tells_what_is_not_known(web: Web) -> None:
+    lost = web.catalog.build(web.built())
+    found = FoundImage(
+        **{"cloud": "ec2", "image_id": "img-lost", "name": "lost", "build_id": "20260101-000000-abcdef"},
+        **{"generator": lost.generator, "version": lost.version, "source_image_id": "v"},
+        **{"inventory_digest": "a" * 64, "created_at": lost.created_at},
+        plan={**lost.plan, "build_id": "20260101-000000-abcdef", "scripts": []},
+    )
+    web.catalog.recover_image(found)
+    text = web.page("/images/ec2/img-lost").text
+    assert "whether it was verified is not known" in text
+    assert f"sha256:{'a' * 64}" in text and "Nobody looked into it" not in text
+    assert "read-back__" not in text, "there is no such run, and no log"
+    page = web.page("/compare?before=ec2/img-lost&after=ec2/img-lost").text
+    assert f"What is inside is the same: both have the digest {'a' * 64}" in page
 
 
 def test_one_image_tells_what_it_is(web: Web) -> None:

@@ -3,11 +3,26 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from imagesmith.commands import words
 from imagesmith.commands.writing import add_output, write
 from imagesmith.errors import BuildStateError
+
+if TYPE_CHECKING:
+    from imagesmith.catalog.records import BuildRecord
+
+
+def _none(build: BuildRecord) -> BuildStateError:
+    from imagesmith.catalog.recovery import READ_BACK
+
+    if build.requested_how == READ_BACK:
+        return BuildStateError(
+            f"build {build.build_id} was read back from its images' tags, and its statement went with a catalog "
+            "that was lost; take the file that was written before, which still holds, or build anew"
+        )
+    why = "none of its new images has an inventory" if build.state.ended else f"it is {build.state}; wait for its end"
+    return BuildStateError(f"build {build.build_id} has no statement: {why}; see `imagesmith status {build.build_id}`")
 
 
 def add_parser(subparsers: Any) -> None:
@@ -35,11 +50,6 @@ def run(args: argparse.Namespace) -> int:
 
     build = find(Catalog(), args.build)
     if not build.provenance:
-        why = (
-            "none of its new images has an inventory" if build.state.ended else f"it is {build.state}; wait for its end"
-        )
-        raise BuildStateError(
-            f"build {build.build_id} has no statement: {why}; see `imagesmith status {build.build_id}`"
-        )
+        raise _none(build)
     write(build.provenance, args.output)
     return 0

@@ -67,6 +67,7 @@ def find(catalog: Catalog, word: str) -> BuildRecord:
 
 def _show_one(progress: BuildProgress, *, as_json: bool) -> None:
     from imagesmith import progress as reading
+    from imagesmith.catalog.recovery import READ_BACK
     from imagesmith.screen import summary
 
     url = _address(progress.build)
@@ -76,7 +77,8 @@ def _show_one(progress: BuildProgress, *, as_json: bool) -> None:
     build = progress.build
     print("\n".join(summary(progress)))
     print(f"  requested {build.requested_how} {build.requested_by}".rstrip())
-    print(f"  run {build.run_id}: {url}")
+    if build.requested_how != READ_BACK:  # of such a build no run is known
+        print(f"  run {build.run_id}: {url}")
 
 
 def _show_all(found: list[BuildProgress], *, as_json: bool) -> None:

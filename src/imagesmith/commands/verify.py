@@ -41,13 +41,12 @@ def add_parser(subparsers: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """0 if all of it holds; raises ProofRefused, which says what does not."""
     from imagesmith.envelope import payload_of
-    from imagesmith.provenance import read_statement
 
     text = read(args.file, what="file that `imagesmith provenance` wrote")
     key = _key(args.key)
     try:
         payload = payload_of(text, key)
-        claim = read_statement(payload)
+        claim = _claim(payload)
         proven = _proven(claim, image=args.image, inventory=args.inventory)
     except ProofRefused as error:
         raise ProofRefused(f"{args.file}: {error}") from error
@@ -66,12 +65,25 @@ def _key(path: Path | None) -> Ed25519PublicKey:
     return read_public_key(read(path, what="public key's file"), shown_as=str(path))
 
 
+def _claim(payload: bytes) -> Claim:
+    from imagesmith.envelope import WANTED
+    from imagesmith.provenance import read_statement
+
+    try:
+        return read_statement(payload)
+    except ProofRefused as error:
+        raise ProofRefused(f"{error}; {WANTED}") from error
+
+
 def _proven(claim: Claim, *, image: str | None, inventory: Path | None) -> list[str]:
     """The subjects that fit what was asked; raises ProofRefused where none does."""
     names = list(claim.subjects)
     if image is not None:
         if image not in claim.subjects:
-            raise ProofRefused(f"it does not speak of {image}; its subjects are {', '.join(names)}")
+            raise ProofRefused(
+                f"it does not speak of {image}; its subjects are {', '.join(names)}; give the statement of the build "
+                f"that `imagesmith show {image}` names"
+            )
         names = [image]
     if inventory is None:
         return names
@@ -79,7 +91,8 @@ def _proven(claim: Claim, *, image: str | None, inventory: Path | None) -> list[
     fitting = [name for name in names if claim.subjects[name] == digest]
     if not fitting:
         of_what = f"{image} has the digest {claim.subjects[image]}" if image else "no subject has this digest"
-        raise ProofRefused(f"the inventory {inventory} has the digest {digest}: {of_what}")
+        cure = "give the inventory or the statement of the other build"
+        raise ProofRefused(f"the inventory {inventory} has the digest {digest}: {of_what}; {cure}")
     return fitting
 
 

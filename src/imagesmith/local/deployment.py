@@ -53,9 +53,8 @@ def up(say: Say) -> Address:
     with locked(run_dir):
         own_keys = keys.load_or_make(airflow_dir / "keys.json")
         port = _port(run_dir)
-        databases = _databases(own_keys, run_dir, say)
-        variables = _write_environment(databases, own_keys, port)
-        _migrate(databases, environment.for_process(variables), say)
+        variables = _write_environment(_databases(own_keys, run_dir, say), own_keys, port)
+        _migrate(environment.databases_of(variables), environment.for_process(variables), say)
         _start_missing(run_dir, variables, say)
     url = variables["IMAGESMITH_AIRFLOW_URL"]
     health.await_healthy(run_dir, url=url, limit_s=_HEALTH_LIMIT_S)

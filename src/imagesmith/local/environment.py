@@ -111,6 +111,11 @@ def with_own_settings(composed: Mapping[str, str], *, recorded: Mapping[str, str
     return {**composed, **own, _OWN: " ".join(sorted(own))}
 
 
+def databases_of(variables: Mapping[str, str]) -> Databases:
+    """The databases the components get: a catalog that the user named is not the one beside Airflow's."""
+    return Databases(variables["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"], variables["IMAGESMITH_CATALOG_URL"])
+
+
 def for_process(variables: Mapping[str, str]) -> dict[str, str]:
     """A whole environment: the caller's with the variables on top, and this interpreter's programs first."""
     programs = str(Path(sys.executable).parent)

@@ -11,12 +11,13 @@ FORMATS = ("spdx", "cyclonedx", "inventory")
 
 
 def inventory_of(catalog: Catalog, image: ImageRecord) -> Inventory:
-    """What is inside the image; raises BuildStateError where nobody looked."""
+    """What is inside the image; raises BuildStateError where that is not known."""
     inventory = catalog.inventory(image.inventory_digest) if image.inventory_digest else None
     if inventory is None:
-        raise BuildStateError(
-            f"{image.cloud}/{image.image_id}: it has no inventory, so nobody knows what is inside; build it anew"
-        )
+        why = "it has no inventory, so nobody knows what is inside"
+        if image.inventory_digest:
+            why = "the list of what is inside went with a catalog that was lost, and only its digest is known"
+        raise BuildStateError(f"{image.cloud}/{image.image_id}: {why}; build it anew")
     return inventory
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
 from imagesmith import settings
 from imagesmith.errors import DefinitionError
@@ -33,8 +34,12 @@ async def machine_is_ready(context: TargetContext, remote: Remote) -> None:
 
 
 async def take_inventory(context: TargetContext, remote: Remote) -> Reading:
-    """The instance's inventory as of now; raises InventoryUnreadable."""
-    return read_inventory(await inspect(context, remote, INVENTORY))
+    """The instance's inventory as of now; the log has its digest and how long it took. Raises InventoryUnreadable."""
+    begun = time.monotonic()
+    reading = read_inventory(await inspect(context, remote, INVENTORY))
+    digest, packages = reading.inventory.digest[:12], len(reading.inventory.packages)
+    context.emit(f"{context.name}: inventory {digest}: {packages} packages, in {time.monotonic() - begun:.1f} s")
+    return reading
 
 
 async def inspect(context: TargetContext, remote: Remote, name: str, *, given: str = "") -> bytes:

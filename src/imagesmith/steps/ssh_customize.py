@@ -86,7 +86,6 @@ async def _record_inventory(context: TargetContext, remote: Remote) -> None:
     reading = await take_inventory(context, remote)
     digest = await in_thread(context.catalog.record_inventory, reading.inventory)
     await context.update(inventory_digest=digest, identity="\n".join(reading.identity))
-    context.emit(f"{context.name}: inventory {digest[:12]}: {len(reading.inventory.packages)} packages")
 
 
 async def _clean_up(context: TargetContext, remote: Remote) -> None:

@@ -110,7 +110,9 @@ class ImageDiffShown(BaseModel):
 
     before: SideShown
     after: SideShown
-    inside: list[ChangeShown] | None = Field(description="null where nobody looked into one of them")
+    inside: list[ChangeShown] | None = Field(
+        description="null where it is not known of one of them; the digests still tell whether it is the same"
+    )
     scripts: dict[str, str] = Field(description="unified diffs by name")
     files: dict[str, list[str | None]] = Field(description="SHA-256 before and after, by path")
     parameters: dict[str, list[Any]] = Field(description="values before and after, by name")

@@ -77,9 +77,11 @@ def compare_images(
     other = history.named_image(parts, caller, "after", after.strip()[:600])
     found = history.compared(parts, caller, one, other)
     inside = found.inside or []
+    by_digest = image_diff.by_digest(found.before.image, found.after.image) if found.inside is None else ""
     return page(
         request,
         "compare.html",
+        by_digest=by_digest[:1].upper() + by_digest[1:],
         found=found,
         inside=inside[:MOST_THINGS],
         left_out=max(0, len(inside) - MOST_THINGS),
