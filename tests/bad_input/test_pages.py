@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 
 import pytest
 
@@ -22,7 +21,7 @@ def test_a_page_shows_it_and_does_nothing(web: Web, row: Row, caplog: pytest.Log
     answer = web.page(path, method=method, **more)
     check(row, f"{answer.status_code} {answer.text}")
     assert "<script>alert" not in answer.text and "evil.example" not in answer.text
-    assert not re.search(r"(?<!\d)49(?!\d)", answer.text), "braces were worked out"
+    assert str(8191 * 131) not in answer.text, "braces were worked out"
     assert "set-cookie" not in answer.headers and "evil.example" not in str(answer.headers)
     assert answer.headers["x-content-type-options"] == "nosniff"
     assert under(web.include) == before

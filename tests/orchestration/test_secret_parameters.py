@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 
 import pytest
+from sqlalchemy import make_url
 
 from imagesmith.catalog.records import BuildState
 from imagesmith.core import TargetState
@@ -26,7 +28,7 @@ def sealed(value: str = VALUE, *, generator: str = "tools") -> dict[str, str]:
 
 def rows_of(deployment) -> bytes:
     """All that is in the catalog."""
-    with sqlite3.connect(deployment.include.parent / "catalog.db") as database:
+    with sqlite3.connect(make_url(os.environ["IMAGESMITH_CATALOG_URL"]).database) as database:
         return "\n".join(database.iterdump()).encode()
 
 
