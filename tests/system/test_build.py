@@ -135,18 +135,15 @@ def _look_and_end(guest: Guest) -> None:
     guest.end()
 
 
-@pytest.mark.parametrize("victim", ["task", "triggerer"])
-def test_a_build_survives_kill_9_while_the_script_runs(deployment, tmp_path, victim):
-    generator = f"kill-{victim}"
-    _add_generator(deployment, generator, seconds=45)
-    waiting = deployment.start("build", generator, "--wait")
-    target = _running_script(deployment, generator)
-    if victim == "task":
-        os.kill(_task_process(deployment), signal.SIGKILL)
-    else:
-        until(lambda: _in_triggerer(deployment, target.build_id), "the script is followed by the triggerer")
-        _kill_tree(deployment.pid("triggerer"))
-        deployment.imagesmith("airflow", "up")
+def test_a_build_survives_kill_9_of_its_task_and_of_the_triggerer_while_the_script_runs(deployment, tmp_path):
+    _add_generator(deployment, "killed", seconds=75)
+    waiting = deployment.start("build", "killed", "--wait")
+    target = _running_script(deployment, "killed")
+    assert not _in_triggerer(deployment, target.build_id)
+    os.kill(_task_process(deployment), signal.SIGKILL)
+    until(lambda: _in_triggerer(deployment, target.build_id), "the script is followed by the triggerer", limit_s=120)
+    _kill_tree(deployment.pid("triggerer"))
+    deployment.imagesmith("airflow", "up")
     out, _ = waiting.communicate(timeout=600)
     assert waiting.returncode == 0, out
     build = deployment.catalog.build(target.build_id)

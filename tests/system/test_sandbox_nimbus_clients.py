@@ -80,7 +80,7 @@ class Client:
 @pytest.mark.parametrize(
     ("site", "name"),
     [
-        ("nimbus-hotel-xen", "made.gz"),
+        pytest.param("nimbus-hotel-xen", "made.gz", marks=pytest.mark.long),  # test_build.py builds on this site
         pytest.param("nimbus-hotel-kvm", "made", marks=pytest.mark.long),
         ("nimbus-hotel-kvm", "made.gz"),
     ],

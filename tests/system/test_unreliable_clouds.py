@@ -24,7 +24,7 @@ from .sandbox_listing import left_on
 from .simulated_builds import CLOUDS, Builds, write_generators
 
 RATE = 0.1
-FEW = {"ec2": 4, "openstack-sierra": 3, "nimbus-hotel-kvm": 3}
+FEW = {"ec2": 2, "openstack-sierra": 2, "nimbus-hotel-kvm": 2}
 HUNDRED = {"ec2": 60, "openstack-sierra": 20, "nimbus-hotel-kvm": 20}
 
 
