@@ -293,7 +293,10 @@ def _ec2_on_virtual_machines(home: Path) -> Iterator[Site]:
 
 
 @pytest.fixture(
-    params=[pytest.param("ec2", marks=pytest.mark.system), pytest.param("openstack", marks=pytest.mark.openstack)]
+    params=[
+        pytest.param("ec2", marks=[pytest.mark.system, pytest.mark.long]),
+        pytest.param("openstack", marks=pytest.mark.openstack),
+    ]
 )
 def vm_site(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Site]:
     """A site whose instances are whole machines."""
