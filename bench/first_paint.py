@@ -31,7 +31,7 @@ def first_paints(app: Any, paths: Sequence[str], times: int) -> Mapping[str, Seq
         return {}
     from playwright.sync_api import ViewportSize, sync_playwright
 
-    with _served(app) as address, sync_playwright() as playwright:
+    with served(app) as address, sync_playwright() as playwright:
         # Chromium's own sandbox refuses to start as root.
         arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
         browser = playwright.chromium.launch(executable_path=chromium, args=arguments)
@@ -47,7 +47,8 @@ def _painted(page: Page, address: str) -> float:
 
 
 @contextmanager
-def _served(app: Any) -> Iterator[str]:
+def served(app: Any) -> Iterator[str]:
+    """The address of the app, until the end; tests in a browser serve it so, too."""
     listener = socket.create_server(("127.0.0.1", 0))
     # Streams of events that a page left open are not waited for.
     settings = uvicorn.Config(app, log_level="warning", lifespan="off", timeout_graceful_shutdown=1)

@@ -55,11 +55,11 @@ def open_plans(catalog: Catalog, *, only: str | None = None) -> dict[str, list[P
     plans: dict[str, list[Plan]] = {}
     for build in catalog.builds(generator=only, only_open=True, limit=_MOST_BUILDS):
         try:
-            plans.setdefault(build.dag_id, []).append(Plan.model_validate(build.plan))
+            plan = Plan.model_validate(build.plan)
         except ValidationError as error:  # another release's; nobody else's tasks suffer for it
-            log.warning(
-                "the plan of build %s can't be read, so it has no tasks but its file's: %s", build.build_id, error
-            )
+            log.warning("build %s: its plan can't be read, so only its file gives it tasks: %s", build.build_id, error)
+        else:
+            plans.setdefault(build.generator, []).append(plan)
     return plans
 
 

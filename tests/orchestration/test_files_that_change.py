@@ -89,6 +89,7 @@ def test_a_plan_that_cannot_be_read_is_in_nobodys_way(deployment: Any, build_id:
         requested_by="",
         deadline=deployment.catalog.build(build_id).deadline,
     )
+    assert deployment.dag("others") is None
     deployment.generator("others")
     assert set(deployment.dag("tools").task_ids) == WHOLE
     assert deployment.dag("others") is not None

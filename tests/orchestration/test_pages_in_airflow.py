@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from bench.first_paint import served
 from tests.system.airflow_ui import ENTRY, browser, from_navigation
-from tests.web.in_browser import picture, served
+from tests.web.in_browser import picture
 
 from .test_rest import Api, api, read_dags  # noqa: F401  # `api` is a fixture
 

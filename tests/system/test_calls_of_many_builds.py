@@ -5,16 +5,10 @@ Real tasks, trigger and database; machines that answer by the clock. The calls a
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Iterator
 
 import pytest
-
-from imagesmith import settings
-
-sys.path.append(str(settings.PROJECT_ROOT))  # `bench` lies at the top, as it is no part of what is installed
-
 from bench.memory import Watch
 
 from .airflow_rest import Rest

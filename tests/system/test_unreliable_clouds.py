@@ -5,18 +5,13 @@ Real tasks, trigger and database; machines that answer by the clock. What can fa
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Iterator
 
 import pytest
-
-from imagesmith import settings
-from imagesmith.core import TargetState
-
-sys.path.append(str(settings.PROJECT_ROOT))  # `bench` lies at the top, as it is no part of what is installed
-
 from bench.memory import Watch
+
+from imagesmith.core import TargetState
 
 from .airflow_rest import Rest
 from .conftest import Deployment

@@ -1,25 +1,20 @@
 """The benchmark's arithmetic: medians, aims, parts of a build, processes that belong together."""
 
-import sys
 import time
 from argparse import Namespace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-
-from imagesmith import settings
-from imagesmith.cloud_settings import read_clouds
-from imagesmith.generator import load_all
-
-sys.path.append(str(settings.PROJECT_ROOT))  # `bench` lies at the top, as it is no part of what is installed
-
 from bench import figures, memory, parts, report, stage
 from bench.__main__ import planned
 from bench.children import Command, run_together
 from bench.clouds import CLOUDS, OpenStack
 from bench.contenders import Case
 from bench.figures import Run
+
+from imagesmith.cloud_settings import read_clouds
+from imagesmith.generator import load_all
 
 REAL = Case("ec2", "real", 1)
 SITE = OpenStack.site

@@ -1,16 +1,11 @@
-"""The app alone, served on a port, in a real Chromium: what needs a script, a picture or a keyboard."""
+"""A page in a real Chromium: what needs a script, a picture or a keyboard."""
 
 from __future__ import annotations
 
 import os
-import socket
-import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import uvicorn
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -19,21 +14,6 @@ AXE = Path(__file__).parent / "vendor" / "axe.min.js"
 WIDE, NARROW = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
 # Of axe-core's four grades those that keep people out.
 GRAVE = ("serious", "critical")
-
-
-@contextmanager
-def served(app: Any) -> Iterator[str]:
-    """The address of the app, until the end."""
-    listener = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="off"))
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-    finally:
-        server.should_exit = True
-        thread.join(10)
-        listener.close()
 
 
 def log_in(page: Page, address: str, user: str) -> None:

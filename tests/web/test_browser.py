@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from bench.first_paint import served
 from tests.system.airflow_ui import browser
 
 from imagesmith.core import TargetState
@@ -14,7 +15,7 @@ from imagesmith.web.app import PREFIX
 
 from .conftest import TOOLS, Web
 from .fake_host import ADMIN, VIEWER
-from .in_browser import NARROW, choose_theme, faults, log_in, overflow, picture, served
+from .in_browser import NARROW, choose_theme, faults, log_in, overflow, picture
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
