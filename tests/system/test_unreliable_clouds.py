@@ -51,10 +51,10 @@ def test_every_build_ends_and_nothing_is_left(unreliable: Deployment, counts: di
         builds.start(counts)
         builds.until_ended(limit_s=600 + 15 * sum(counts.values()))
     print(f"at most {memory.peak.processes} processes with {memory.peak.memory_mib:.0f} MiB, the sandbox aside")
-    for account, trouble in unreliable.sandbox.control("unreliable").items():
-        if account in CLOUDS:
-            print(f"{account}: {trouble['calls']} calls, of which failed {trouble['happened']}")
-            assert sum(trouble["happened"].values()) > 0
+    trouble = unreliable.sandbox.control("unreliable")
+    for account in CLOUDS:
+        print(f"{account}: {trouble[account]['calls']} calls, of which failed {trouble[account]['happened']}")
+    assert any(trouble[account]["happened"] for account in CLOUDS)  # one cloud's few calls may all go well
     print(f"{sum(counts.values())} builds in {time.monotonic() - began:.0f} s")
     builds.assert_built_once()
 
