@@ -388,7 +388,7 @@ def test_any_text_is_an_address_or_not(text: str) -> None:
 @given(st.lists(st.binary(max_size=40) | st.just(b"x" * 9_000), max_size=6))
 def test_output_is_emitted_whole_however_it_is_cut(chunks: list[bytes]) -> None:
     said: list[str] = []
-    lines = OutputLines(said.append, offset=0, tail="")
+    lines = OutputLines(said.append, offset=0, lines=0, tail="")
     for chunk in chunks:
         lines.feed(chunk)
     lines.flush()

@@ -17,6 +17,7 @@ import pytest
 from imagesmith.errors import SetupError
 from imagesmith.local import components, health, keeper, ports
 from imagesmith.local.components import COMPONENTS, SCHEDULER, Component
+from imagesmith.local.heartbeats import SILENT_S, WATCHED_S, Heartbeats
 from imagesmith.local.lock import locked, try_locked
 from imagesmith.processes import Daemon, session_members, started_at
 
@@ -236,3 +237,64 @@ def test_patience_ends_with_the_reason_for_each(sleepers: Path, api: Api) -> Non
 
 def test_no_answer_is_no_report() -> None:
     assert health.report(f"http://127.0.0.1:{ports.any_free()}") == {}
+
+
+def test_a_component_whose_heartbeats_stay_away_is_stuck(sleepers: Path, api: Api) -> None:
+    """Not at once: it must have been silent for two minutes, and be seen silent for one."""
+    heartbeats = Heartbeats()
+    _started_long_ago(sleepers)
+    api.tell()
+    api.report["scheduler"]["latest_scheduler_heartbeat"] = _ago(SILENT_S - 5)
+    assert heartbeats.stuck(api.report, sleepers, now=0) == []
+    api.report["scheduler"]["latest_scheduler_heartbeat"] = _ago(SILENT_S + 5)
+    assert heartbeats.stuck(api.report, sleepers, now=1) == []
+    assert heartbeats.stuck(api.report, sleepers, now=WATCHED_S) == []
+    assert heartbeats.stuck(api.report, sleepers, now=1 + WATCHED_S) == [SCHEDULER]
+
+
+def test_who_was_just_started_or_beats_again_is_not_stuck(sleepers: Path, api: Api) -> None:
+    heartbeats = Heartbeats()
+    api.tell(age_s=1000)
+    assert heartbeats.stuck(api.report, sleepers, now=0) == []
+    assert heartbeats.stuck(api.report, sleepers, now=WATCHED_S) == []
+    _started_long_ago(sleepers)
+    assert heartbeats.stuck(api.report, sleepers, now=1000) == []
+    api.tell()
+    assert heartbeats.stuck(api.report, sleepers, now=1001) == []
+    api.tell(age_s=1000)
+    assert heartbeats.stuck(api.report, sleepers, now=1000 + WATCHED_S) == []
+
+
+def test_nobody_is_stuck_for_a_database_that_is_away(sleepers: Path, api: Api) -> None:
+    heartbeats = Heartbeats()
+    _started_long_ago(sleepers)
+    for now in (0.0, 1000.0):
+        api.tell(age_s=1000, metadatabase="unhealthy")
+        assert heartbeats.stuck(api.report, sleepers, now=now) == []
+        assert heartbeats.stuck({}, sleepers, now=now) == []
+    api.tell(age_s=1000)
+    assert heartbeats.stuck(api.report, sleepers, now=1000) == []
+
+
+def test_who_never_gave_a_heartbeat_or_is_dead(sleepers: Path, api: Api) -> None:
+    heartbeats = Heartbeats()
+    _started_long_ago(sleepers)
+    components.stop(SCHEDULER, sleepers)
+    api.report = {"metadatabase": {"status": "healthy"}}
+    assert heartbeats.stuck(api.report, sleepers, now=0) == []
+    stuck = heartbeats.stuck(api.report, sleepers, now=WATCHED_S)
+    assert [one.name for one in stuck] == ["dag-processor", "triggerer"]
+
+
+def test_the_keeper_ends_what_is_stuck_with_all_its_children(scheduler: tuple[int, int], tmp_path: Path) -> None:
+    keeper.end_stuck([SCHEDULER], tmp_path)
+    assert gone(scheduler[0]) and gone(scheduler[1])
+
+
+def _started_long_ago(run_dir: Path) -> None:
+    for one in COMPONENTS:
+        os.utime(components.daemon_of(one, run_dir).pid_path, (0, time.time() - 1000))
+
+
+def _ago(seconds: float) -> str:
+    return (datetime.now(UTC) - timedelta(seconds=seconds)).isoformat()

@@ -104,11 +104,11 @@ def test_no_chunking_and_no_change_of_process_shows_a_value(
 ) -> None:
     """A second process goes on at the first's offset, as when a worker is killed."""
     mask, said = Mask(values), list[str]()
-    first = OutputLines(said.append, offset=0, tail="", mask=mask)
+    first = OutputLines(said.append, offset=0, lines=0, tail="", mask=mask)
     for chunk in chunks[:change]:
         first.feed(chunk)
     output = b"".join(chunks)
-    second = OutputLines(said.append, offset=first.offset, tail=first.tail, mask=mask)
+    second = OutputLines(said.append, offset=first.offset, lines=first.count, tail=first.tail, mask=mask)
     second.feed(output[first.offset :])
     second.flush()
     assert second.offset == len(output)
@@ -121,7 +121,7 @@ def test_no_chunking_and_no_change_of_process_shows_a_value(
 
 def fed(*chunks: bytes, mask: Mask = MASK) -> tuple[list[str], OutputLines]:
     said: list[str] = []
-    lines = OutputLines(said.append, offset=0, tail="", mask=mask)
+    lines = OutputLines(said.append, offset=0, lines=0, tail="", mask=mask)
     for chunk in chunks:
         lines.feed(chunk)
     return said, lines

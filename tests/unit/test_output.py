@@ -5,9 +5,9 @@ from __future__ import annotations
 from imagesmith.steps.output import LINE_BYTES, LOG_BYTES, LOG_LINES, TAIL_BYTES, OutputLines
 
 
-def fed(*chunks: bytes, offset: int = 0, tail: str = "") -> tuple[list[str], OutputLines]:
+def fed(*chunks: bytes, offset: int = 0, count: int = 0, tail: str = "") -> tuple[list[str], OutputLines]:
     said: list[str] = []
-    lines = OutputLines(said.append, offset=offset, tail=tail)
+    lines = OutputLines(said.append, offset=offset, lines=count, tail=tail)
     for chunk in chunks:
         lines.feed(chunk)
     return said, lines
@@ -63,7 +63,7 @@ def test_flush_of_nothing_says_nothing():
 
 def test_of_a_line_written_over_only_the_last_is_emitted_but_all_is_counted():
     emitted: list[str] = []
-    lines = OutputLines(emitted.append, offset=0, tail="")
+    lines = OutputLines(emitted.append, offset=0, lines=0, tail="")
     lines.feed(b"5%\r10%\r100%\r\nnext\r\n")
     assert emitted == ["100%", "next"]
     assert lines.offset == 19
@@ -78,6 +78,14 @@ def test_the_log_is_full_after_so_many_bytes_or_lines():
     assert not lines.full
     lines.feed(b"\n")
     assert lines.full
+
+
+def test_who_goes_on_has_only_the_lines_that_are_left():
+    _, first = fed(b"\n" * (LOG_LINES - 1))
+    _, second = fed(offset=first.offset, count=first.count)
+    assert not second.full
+    second.feed(b"\n")
+    assert second.full
 
 
 def test_of_a_long_output_the_end_follows_what_was_left_out():

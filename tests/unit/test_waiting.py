@@ -6,6 +6,7 @@ import asyncio
 import threading
 from collections.abc import Awaitable, Callable, Coroutine
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -27,7 +28,8 @@ class Clock:
         self.slept: list[float] = []
         patch.setattr(waiting, "_now", lambda: self.now_s)
         patch.setattr(waiting, "datetime", self)
-        patch.setattr(waiting.asyncio, "sleep", self.sleep)
+        # A copy, for the module itself is also that of a server in another thread, whose pauses would count.
+        patch.setattr(waiting, "asyncio", SimpleNamespace(**{**vars(asyncio), "sleep": self.sleep}))
 
     def now(self, zone: Any) -> datetime:
         return START + timedelta(seconds=self.now_s)

@@ -49,6 +49,7 @@ class TargetChanges(TypedDict, total=False):
     image_name: str
     script_index: int
     output_offset: int
+    output_lines: int
     output_tail: str
     cleanup_started_at: datetime | None
     customized_instance_id: str
@@ -62,6 +63,7 @@ class TargetChanges(TypedDict, total=False):
     identity: str
     test_index: int
     test_output_offset: int
+    test_output_lines: int
     test_output_tail: str
 
 
@@ -109,7 +111,8 @@ class BuildRecord:
 class TargetRecord:
     """One cloud's part of a build.
 
-    `output_offset` counts the bytes of the script's output seen so far, `output_tail` holds the last 64 KiB.
+    `output_offset` and `output_lines` count the bytes and lines of the script's output seen so far, `output_tail` holds
+    the last 16 KiB.
     `host_key` is one line of OpenSSH. `sealed_credential` stands for a password that was asked, until the target has
     ended. `customized_instance_id` is the instance whose scripts all ended well, `inventory_digest` what it held then.
     `identity` are hashes of what that instance was told from others by, a line each. `verify_instance_id` was launched
@@ -130,6 +133,7 @@ class TargetRecord:
     image_name: str
     script_index: int
     output_offset: int
+    output_lines: int
     output_tail: str
     cleanup_started_at: datetime | None
     customized_instance_id: str
@@ -144,6 +148,7 @@ class TargetRecord:
     identity: str
     test_index: int
     test_output_offset: int
+    test_output_lines: int
     test_output_tail: str
     error: str
     started_at: datetime | None

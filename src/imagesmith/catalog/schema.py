@@ -197,6 +197,8 @@ class Target(Base):
     test_index: Mapped[int] = mapped_column(default=0, server_default="0")
     test_output_offset: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
     kept_image_id: Mapped[str] = mapped_column(default="", server_default="")
+    output_lines: Mapped[int] = mapped_column(default=0, server_default="0")
+    test_output_lines: Mapped[int] = mapped_column(default=0, server_default="0")
 
 
 class Step(Base):

@@ -10,6 +10,7 @@ import httpx
 
 from imagesmith.errors import SetupError
 from imagesmith.local.components import API_SERVER, COMPONENTS, Component, daemon_of
+from imagesmith.local.lock import locked
 from imagesmith.processes import Daemon
 
 _TAIL_LINES = 25
@@ -51,7 +52,8 @@ def await_api(run_dir: Path, *, url: str, limit_s: float) -> None:
 def await_healthy(run_dir: Path, *, url: str, limit_s: float) -> None:
     """Returns once all components are well.
 
-    Raises SetupError as soon as one has died, or after `limit_s`; its message has the end of the log.
+    Raises SetupError as soon as one has died that the keeper is not just starting anew, or after `limit_s`; its message
+    has the end of the log.
     """
     deadline = time.monotonic() + limit_s
     while True:
@@ -59,12 +61,21 @@ def await_healthy(run_dir: Path, *, url: str, limit_s: float) -> None:
         if not unwell:
             return
         for component in COMPONENTS:
-            if daemon_of(component, run_dir).running() is None:
+            if _dead(component, run_dir):
                 raise SetupError(_obituary(component, daemon_of(component, run_dir)))
         if time.monotonic() > deadline:
             reasons = ", ".join(f"{name} ({why})" for name, why in unwell.items())
             raise SetupError(f"Airflow was not well after {limit_s:.0f} s: {reasons}; its logs are in {run_dir}")
         time.sleep(_POLL_S)
+
+
+def _dead(component: Component, run_dir: Path) -> bool:
+    """True if it has died, and nobody was about to start it anew."""
+    daemon = daemon_of(component, run_dir)
+    if daemon.running() is not None:
+        return False
+    with locked(run_dir):
+        return daemon.running() is None
 
 
 def _answers(url: str) -> bool:

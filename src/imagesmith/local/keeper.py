@@ -1,4 +1,4 @@
-"""Brings back a component of Airflow that has died, and the PostgreSQL of this machine.
+"""Brings back a component of Airflow that has died or does nothing any more, and the PostgreSQL of this machine.
 
 Runs as a background process of its own: `python -m imagesmith.local.keeper`, in the components' environment.
 """
@@ -8,19 +8,22 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 from types import FrameType
 
 from imagesmith import settings
 from imagesmith.errors import SetupError
-from imagesmith.local.components import COMPONENTS, ensure_running, run_directory
+from imagesmith.local import components, health
+from imagesmith.local.components import COMPONENTS, Component, ensure_running, run_directory
+from imagesmith.local.heartbeats import Heartbeats
 from imagesmith.local.lock import try_locked
 from imagesmith.local.postgres import Postgres
 from imagesmith.processes import Daemon
 
 _LOOK_EVERY_S = 1.0
+_LISTEN_EVERY_S = 15.0
 _FIRST_PAUSE_S = 2.0
 _LONGEST_PAUSE_S = 60.0
 _SOON_S = 180.0
@@ -62,11 +65,17 @@ def keep() -> None:
     patience = {name: Patience() for name in (_DATABASE, *(component.name for component in COMPONENTS))}
     # No password is needed to start what was made before.
     database = Postgres(settings.airflow_dir() / "postgres", run_directory=run_dir, password="")
+    heartbeats, listen_at = Heartbeats(), 0.0
     while True:
+        stuck: list[Component] = []
+        if time.monotonic() >= listen_at:
+            stuck = heartbeats.stuck(health.report(_url()), run_dir, now=time.monotonic())
+            listen_at = time.monotonic() + _LISTEN_EVERY_S
         # Whoever holds the lock is starting or ending things right now.
         with try_locked(run_dir) as held:
             if held:
                 look_after_database(database, patience[_DATABASE])
+                end_stuck(stuck, run_dir)
                 look_after(run_dir, patience)
         _reap()
         time.sleep(_LOOK_EVERY_S)
@@ -78,6 +87,13 @@ def look_after(run_dir: Path, patience: dict[str, Patience]) -> None:
         _bring_back(
             component.name, partial(ensure_running, component, run_dir, env=os.environ), patience[component.name]
         )
+
+
+def end_stuck(stuck: Iterable[Component], run_dir: Path) -> None:
+    """Ends those whose process is there but does nothing, so that they start anew."""
+    for component in stuck:
+        components.stop(component, run_dir)
+        _log.warning("%s gave no sign of life and has been ended", component.name)
 
 
 def look_after_database(database: Postgres, patience: Patience) -> None:
@@ -97,6 +113,14 @@ def _bring_back(name: str, start_if_dead: Callable[[], bool], patience: Patience
     if started:
         patience.note_start(time.monotonic())
         _log.warning("%s was dead and has been started again", name)
+
+
+def _url() -> str:
+    """Where Airflow answers, "" if that can't be known now."""
+    try:
+        return settings.recorded_environment().get("IMAGESMITH_AIRFLOW_URL", "")
+    except SetupError:
+        return ""
 
 
 def _reap() -> None:

@@ -15,23 +15,25 @@ LINE_BYTES = 8_192
 
 
 class OutputLines:
-    """Feeds bytes of output to `emit` line by line; `offset` is how many bytes of the output are emitted.
+    """Feeds bytes of output to `emit` line by line; `offset` and `count` are how many bytes and lines it has emitted.
 
     What `mask` hides is hidden in the lines and in the tail, and `offset` never lies inside of it.
     """
 
-    def __init__(self, emit: Callable[[str], None], *, offset: int, tail: str, mask: Mask | None = None) -> None:
+    def __init__(
+        self, emit: Callable[[str], None], *, offset: int, lines: int, tail: str, mask: Mask | None = None
+    ) -> None:
         self._emit = emit
         self._mask = mask or Mask()
         self._tail = tail.encode()[-TAIL_BYTES:]
-        self._lines = 0
+        self.count = lines
         self.offset = offset
         self._begin_at(offset)
 
     @property
     def full(self) -> bool:
         """Whether the log has as much of the output as it is to have before its end."""
-        return self.offset >= LOG_BYTES or self._lines >= LOG_LINES
+        return self.offset >= LOG_BYTES or self.count >= LOG_LINES
 
     def begin(self) -> None:
         """Ready for the output from `offset` on: what was fed and has not been emitted comes again."""
@@ -101,7 +103,7 @@ class OutputLines:
     def _put(self, *, ended: bool) -> None:
         # Of a line that was written over with carriage returns, such as a progress bar, what stood there last.
         self._emit(self._line.decode(errors="replace").rstrip("\r").rpartition("\r")[2])
-        self._lines += 1
+        self.count += 1
         self.offset += self._size + ended
         self._tail = (self._tail + self._line + b"\n")[-TAIL_BYTES:]
         self._line, self._size = b"", 0

@@ -29,10 +29,11 @@ LONG_LOOK_S = 3.0
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a series is: scripts that ended well, and of the next one the bytes of output and their tail."""
+    """How far a series is: scripts that ended well, and of the next the bytes and lines of output and their tail."""
 
     index: int
     offset: int
+    lines: int
     tail: str
 
 
@@ -52,12 +53,11 @@ class Series:
         """How far they are."""
         row = await context.row()
         output = f"{self.prefix}output"
-        return Progress(
-            getattr(row, f"{self.noun}_index"), getattr(row, f"{output}_offset"), getattr(row, f"{output}_tail")
-        )
+        offset, lines, tail = (getattr(row, f"{output}_{what}") for what in ("offset", "lines", "tail"))
+        return Progress(getattr(row, f"{self.noun}_index"), offset, lines, tail)
 
     async def update(self, context: TargetContext, **changes: Any) -> None:
-        """Write down how far they are: `index`, `output_offset`, `output_tail`."""
+        """Write down how far they are: `index`, `output_offset`, `output_lines`, `output_tail`."""
         if "index" in changes:
             changes[f"{self.noun}_index"] = changes.pop("index")
         columns = {f"{self.prefix}{key}" if key.startswith("output") else key: changes[key] for key in changes}
@@ -111,7 +111,7 @@ async def _run(run: _Run) -> None:
     _judge(run, state, (await run.series.progress(context)).tail)
     if state.state == "rebooted":
         context.emit(f"{context.name}: {script.name} restarted the machine, which is fine")
-    await run.series.update(context, index=run.index + 1, output_offset=0)
+    await run.series.update(context, index=run.index + 1, output_offset=0, output_lines=0)
     context.emit(f"{context.name}: {script.name} ended well")
 
 
@@ -121,7 +121,9 @@ async def _follow(run: _Run) -> RunState:
     progress = await run.series.progress(context)
     if progress.offset == 0:
         context.emit(f"{context.name}: {script.name} starts")
-    lines = OutputLines(context.emit, offset=progress.offset, tail=progress.tail, mask=context.mask)
+    lines = OutputLines(
+        context.emit, offset=progress.offset, lines=progress.lines, tail=progress.tail, mask=context.mask
+    )
     try:
         return await _follow_to_end(run, lines)
     except ScriptVanished as error:
@@ -198,7 +200,7 @@ async def next_chunk(context: TargetContext, stream: AsyncIterator[bytes], what:
 
 
 async def _save_offset(run: _Run, lines: OutputLines) -> None:
-    await run.series.update(run.context, output_offset=lines.offset, output_tail=lines.tail)
+    await run.series.update(run.context, output_offset=lines.offset, output_lines=lines.count, output_tail=lines.tail)
 
 
 def _judge(run: _Run, state: RunState, tail: str) -> None:
