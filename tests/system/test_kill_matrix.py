@@ -40,8 +40,8 @@ def every_place() -> set[str]:
 @pytest.mark.parametrize(
     ("victim", "names", "builds_each"),
     [
-        # The short form, for CI. Beside virtual machines its builds come slowly to their instants, and it has a limit.
-        pytest.param("task", every_instant_once, 1, id="task, short", marks=[pytest.mark.system, pytest.mark.alone]),
+        # The short form, for CI.
+        pytest.param("task", every_instant_once, 1, id="task, short", marks=pytest.mark.system),
         *(
             pytest.param(name, every_place, victim.builds_each, id=name, marks=pytest.mark.chaos)
             for name, victim in VICTIMS.items()

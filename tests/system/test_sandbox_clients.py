@@ -178,6 +178,7 @@ def test_boto3(sandbox: Sandbox, tmp_path: Path) -> None:
     remove(ec2, image_id)
 
 
+@pytest.mark.long  # the library under it is the same as boto3's
 def test_the_aws_command(sandbox: Sandbox, tmp_path: Path) -> None:
     if shutil.which("aws") is None:
         pytest.skip("needs the aws command (package awscli)")

@@ -164,10 +164,8 @@ def test_the_openstack_command(sandbox: Sandbox, tmp_path: Path) -> None:
         stack.check(image["id"])
 
 
-@pytest.mark.parametrize(
-    "on_volume",
-    [pytest.param(False, id="image"), pytest.param(True, id="volume", marks=pytest.mark.long)],
-)
+@pytest.mark.long
+@pytest.mark.parametrize("on_volume", [False, True], ids=["image", "volume"])
 def test_packer(sandbox: Sandbox, tmp_path: Path, on_volume: bool) -> None:
     if shutil.which("packer") is None:
         pytest.skip("needs packer (Debian's package packer)")

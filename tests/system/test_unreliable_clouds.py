@@ -63,14 +63,14 @@ def test_every_build_ends_and_nothing_is_left(unreliable: Deployment, counts: di
 @pytest.mark.alone  # its launches must have begun and met their limit before the trouble ends
 def test_a_cloud_that_never_answers_well_fails_the_build_with_its_reason(unreliable: Deployment) -> None:
     """Where the trouble outlasts the step's limit."""
-    limits = {"time_limits": {"launch": "20s", "terminate": "60s"}}
+    limits = {"time_limits": {"launch": "15s", "terminate": "60s"}}
     write_generators(unreliable.include, "hopeless", verify=False, **limits)
     builds = Builds(unreliable, Rest(unreliable), "hopeless")
     kinds = ["throttled", "error", "unavailable", "reset"]
     for account in CLOUDS:
         unreliable.sandbox.control("unreliable", {"account": account, "rate": 1, "kinds": kinds})
     builds.start(dict.fromkeys(CLOUDS, 1))
-    time.sleep(45)
+    time.sleep(30)
     unreliable.sandbox.control("unreliable", {})
     builds.until_ended(limit_s=300)
     for cloud, [build_id] in builds.ids().items():

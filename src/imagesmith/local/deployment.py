@@ -23,7 +23,8 @@ from imagesmith.local.environment import Databases
 from imagesmith.local.lock import locked
 from imagesmith.local.postgres import Postgres
 
-_HEALTH_LIMIT_S = 180.0
+# Longer than it takes the keeper to start anew what is stuck (heartbeats.py).
+_HEALTH_LIMIT_S = 300.0
 _DATABASE_VARIABLE = "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"
 # The cloud of include/clouds.yaml whose password is stored nowhere.
 _ASKS = "openstack-hotel"

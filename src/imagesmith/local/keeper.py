@@ -138,5 +138,6 @@ def _end(_number: int, _frame: FrameType | None) -> None:
 
 if __name__ == "__main__":
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # it tells of each request
     signal.signal(signal.SIGTERM, _end)
     keep()
