@@ -106,7 +106,7 @@ class Builds:
             failed = [target for target in targets if target.state is not TargetState.SUCCESSFUL]
             reasons = [f"{target.build_id}: {target.state}: {target.error}" for target in failed]
             launched = len(launched_on(self.deployment.sandbox, cloud) - self.launched[cloud])
-            expected = sum(self._machines_of(build_id, cloud) for build_id in build_ids)
+            expected = sum(self.machines_of(build_id, cloud) for build_id in build_ids)
             numbers = f"{cloud}: {launched} instances for {len(build_ids)} builds, not {expected}"
             # A build that failed has launched fewer, or more.
             assert launched == expected, f"{numbers}; failed: {reasons}"
@@ -124,7 +124,7 @@ class Builds:
         print(f"{cloud}: {len(there)} things there, {len(recorded)} in the catalog")
         return there, recorded
 
-    def _machines_of(self, build_id: str, cloud: str) -> int:
+    def machines_of(self, build_id: str, cloud: str) -> int:
         """One that is customized, and one that shows what was saved where that is wanted."""
         plan = Plan.model_validate(self.deployment.catalog.build(build_id).plan)
         return 1 + plan.targets[cloud].verify
@@ -133,7 +133,7 @@ class Builds:
         catalog = self.deployment.catalog
         target = catalog.target(build_id, cloud)
         rows = catalog.resources(build_id=build_id, include_gone=True)
-        machines = self._machines_of(build_id, cloud)
+        machines = self.machines_of(build_id, cloud)
         assert len([row for row in rows if row.kind is ResourceKind.INSTANCE]) == machines, rows
         assert target.output_tail.count("the packages are coming") == 1, target.output_tail
         images = catalog.images(build_id=build_id)
