@@ -119,7 +119,7 @@ class Matrix:
         return held
 
     def missed(self) -> list[str]:
-        """What was armed and is not reached."""
+        """What was armed and not reached."""
         return sorted(self.armed - {*self.hits})
 
     def _pid(self, path: Path) -> int:

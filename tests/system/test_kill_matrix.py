@@ -17,6 +17,8 @@ from .kill_matrix import VICTIMS, Matrix, every_call, every_instant, every_insta
 from .simulated_builds import CLOUDS, Builds, write_generators
 
 LIMIT_S = 1200.0
+# An instance takes so long to go that a teardown has to wait for it, unless it was held meanwhile.
+STOP_S = 3.0
 # A launch waits for a cloud's listings anew after each kill; it is not the limits of steps that are tested here.
 LONG = {"time_limit": "2h", "time_limits": dict.fromkeys(("launch", "customize", "save", "verify", "terminate"), "1h")}
 
@@ -24,6 +26,8 @@ LONG = {"time_limit": "2h", "time_limits": dict.fromkeys(("launch", "customize",
 @contextmanager
 def armed(deployment: Deployment, victim: str, names: Iterable[str]) -> Iterator[Matrix]:
     """These instants armed, and none at the end."""
+    for account in CLOUDS:
+        deployment.sandbox.control("settings", {"account": account, "stop_s": STOP_S})
     matrix = Matrix(deployment, VICTIMS[victim].kill, VICTIMS[victim].gather_s)
     matrix.arm(names)
     try:
