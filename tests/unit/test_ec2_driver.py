@@ -21,7 +21,7 @@ from imagesmith.core import (
     ResourceKind,
     SaveRequest,
 )
-from imagesmith.errors import CloudBusy, CloudError, InstanceLost, NameTaken, QuotaExceeded
+from imagesmith.errors import CloudBusy, CloudError, InstanceLost, NameTaken, QuotaExceeded, SourceImageNotFound
 
 Answer = dict[str, Any] | Exception
 
@@ -126,6 +126,21 @@ def test_a_group_that_its_last_user_has_just_deleted_is_made_again():
         "run_instances",
     ]
     assert client.calls[-1][1]["SecurityGroupIds"] == ["sg-1"]
+
+
+def test_a_source_image_that_is_shown_but_not_known_when_it_is_launched_is_tried_again():
+    """As one that its parent's build has just saved may be."""
+    client = Client(**{**LAUNCH, "run_instances": [refused("InvalidAMIID.NotFound")]})
+    with pytest.raises(CloudBusy, match="ec2: ami-1 can't be launched yet; it was just made"):
+        cloud_of(client).launch(replace(REQUEST, source_details=IMAGE), Ledger(known="sg-9"))
+    assert client.methods == ["run_instances", "describe_images"]
+
+
+def test_a_source_image_that_is_gone_when_it_is_launched_is_not():
+    gone: list[Answer] = [refused("InvalidAMIID.NotFound")]
+    client = Client(**{**LAUNCH, "run_instances": gone, "describe_images": gone})
+    with pytest.raises(SourceImageNotFound, match="find source image ami-1"):
+        cloud_of(client).launch(replace(REQUEST, source_details=IMAGE), Ledger(known="sg-9"))
 
 
 def test_a_group_that_another_launch_has_just_made_is_adopted():

@@ -13,7 +13,7 @@ from itertools import islice
 from typing import Any, ClassVar
 
 from imagesmith.clouds.ec2_cleanup import SETTLE_S, Deletion, Inventory, chunks, pages, refusal
-from imagesmith.clouds.ec2_errors import THROTTLED, WHEN_SAVING, code_of, translate
+from imagesmith.clouds.ec2_errors import JUST_MADE, THROTTLED, WHEN_SAVING, code_of, translate
 from imagesmith.clouds.ec2_launch import Launching
 from imagesmith.clouds.ec2_words import (
     Ec2Settings,
@@ -170,11 +170,18 @@ class Ec2Cloud(Cloud):
     def launch(self, request: LaunchRequest, ledger: Ledger) -> str:
         """Make security group and instance, each adopted if there; returns the instance's id.
 
-        The build's key travels in the user data: there is no key pair that could be left behind.
+        The build's key travels in the user data: there is no key pair that could be left behind. Raises CloudBusy where
+        EC2 shows the source image but does not know it yet when it is to launch it.
         """
         image = request.source_details or self._image(request.source_image_id)
         refuse_instance_store(self.name, image)
-        return self._launching.run(request, ledger, image=image)
+        try:
+            return self._launching.run(request, ledger, image=image)
+        except SourceImageNotFound as error:
+            self.find_source_image(ImageQuery(id=request.source_image_id))  # raises the same for one that is gone
+            raise CloudBusy(
+                f"{self.name}: {request.source_image_id} can't be launched yet; {JUST_MADE.cure}"
+            ) from error
 
     def observe_instances(self, instance_ids: Sequence[str]) -> dict[str, Instance]:
         """One look at many instances, a call per hundred; one the cloud does not know is GONE."""
