@@ -19,6 +19,7 @@ from .simulated_builds import CLOUDS, Builds, write_generators
 LIMIT_S = 1200.0
 # An instance takes so long to go that a teardown has to wait for it, unless it was held meanwhile.
 STOP_S = 3.0
+SHORT_STOP_S = 0.1  # else
 # A launch waits for a cloud's listings anew after each kill; it is not the limits of steps that are tested here.
 LONG = {"time_limit": "2h", "time_limits": dict.fromkeys(("launch", "customize", "save", "verify", "terminate"), "1h")}
 
@@ -26,14 +27,20 @@ LONG = {"time_limit": "2h", "time_limits": dict.fromkeys(("launch", "customize",
 @contextmanager
 def armed(deployment: Deployment, victim: str, names: Iterable[str]) -> Iterator[Matrix]:
     """These instants armed, and none at the end."""
-    for account in CLOUDS:
-        deployment.sandbox.control("settings", {"account": account, "stop_s": STOP_S})
+    let_go_after(deployment, STOP_S)
     matrix = Matrix(deployment, VICTIMS[victim].kill, VICTIMS[victim].gather_s)
     matrix.arm(names)
     try:
         yield matrix
     finally:
         matrix.disarm()
+        let_go_after(deployment, SHORT_STOP_S)
+
+
+def let_go_after(deployment: Deployment, stop_s: float) -> None:
+    """How long an instance of the sandbox takes to go."""
+    for account in CLOUDS:
+        deployment.sandbox.control("settings", {"account": account, "stop_s": stop_s})
 
 
 def every_place() -> set[str]:
