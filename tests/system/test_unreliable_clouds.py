@@ -19,6 +19,8 @@ from .sandbox_listing import left_on
 from .simulated_builds import CLOUDS, Builds, write_generators
 
 RATE = 0.1
+# With it the third call of an account is the first to fail, so that some fail of however few.
+SEED = 2027
 FEW = {"ec2": 2, "openstack-sierra": 2, "nimbus-hotel-kvm": 2}
 HUNDRED = {"ec2": 60, "openstack-sierra": 20, "nimbus-hotel-kvm": 20}
 
@@ -30,7 +32,7 @@ def unreliable(deployment: Deployment) -> Iterator[Deployment]:
     deployment.sandbox.control("settings", room)
     for account in CLOUDS:
         deployment.sandbox.control("settings", {"account": account, "boot_s": 5, "image_s": 5, "stop_s": 1})
-    deployment.sandbox.control("unreliable", {"rate": RATE, "seed": 2026})
+    deployment.sandbox.control("unreliable", {"rate": RATE, "seed": SEED})
     yield deployment
     deployment.sandbox.control("unreliable", {})
 
@@ -54,7 +56,7 @@ def test_every_build_ends_and_nothing_is_left(unreliable: Deployment, counts: di
     trouble = unreliable.sandbox.control("unreliable")
     for account in CLOUDS:
         print(f"{account}: {trouble[account]['calls']} calls, of which failed {trouble[account]['happened']}")
-    assert any(trouble[account]["happened"] for account in CLOUDS)  # one cloud's few calls may all go well
+        assert sum(trouble[account]["happened"].values()) > 0
     print(f"{sum(counts.values())} builds in {time.monotonic() - began:.0f} s")
     builds.assert_built_once()
 
