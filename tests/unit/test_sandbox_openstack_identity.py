@@ -81,10 +81,10 @@ def test_scopes(stack: Stack, scope: Any, status: int) -> None:
 
 
 def test_a_token_ends(stack: Stack) -> None:
-    stack.set(token_s=0.1)
+    stack.set(token_s=2)
     stack.token = stack.log_in()
     assert stack.ask("GET", "/compute/v2.1/servers").status_code == 200
-    time.sleep(0.1)
+    time.sleep(2)
     answer = stack.ask("GET", "/compute/v2.1/servers")
     assert answer.status_code == 401
     assert answer.headers["www-authenticate"].startswith("Keystone uri=")
@@ -137,11 +137,11 @@ def test_an_unrestricted_credential_makes_another(stack: Stack) -> None:
 
 
 def test_a_credential_ends_with_its_tokens(stack: Stack) -> None:
-    soon = (datetime.now(UTC) + timedelta(seconds=0.2)).isoformat().removesuffix("+00:00")
+    soon = (datetime.now(UTC) + timedelta(seconds=2)).isoformat().removesuffix("+00:00")
     made = credential(stack, expires_at=soon)
     answer = stack.authenticate(by_credential(made))
     assert answer.json()["token"]["expires_at"] == f"{made['expires_at']}Z"
-    time.sleep(0.2)
+    time.sleep(2)
     token = answer.headers["x-subject-token"]
     assert stack.ask("GET", "/compute/v2.1/servers", X_Auth_Token=token).status_code == 401
     assert stack.authenticate(by_credential(made)).status_code == 401

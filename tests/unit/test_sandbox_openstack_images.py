@@ -56,7 +56,7 @@ def test_a_snapshot_has_what_it_inherits_and_what_it_is_given(any_stack: Stack) 
 
 
 def test_the_states_of_a_snapshot(stack: Stack, server_id: str) -> None:
-    stack.set(image_s=0.4)
+    stack.set(image_s=2)
     image_id = stack.save(server_id)
     seen: list[tuple[str, Any]] = []
 
@@ -73,7 +73,7 @@ def test_the_states_of_a_snapshot(stack: Stack, server_id: str) -> None:
 
 
 def test_one_snapshot_at_a_time(stack: Stack, server_id: str) -> None:
-    stack.set(image_s=0.4)
+    stack.set(image_s=2)
     stack.save(server_id)
     answer = stack.act(server_id, "createImage", {"name": "another"})
     assert answer.status_code == 409
@@ -85,12 +85,12 @@ def test_one_snapshot_at_a_time(stack: Stack, server_id: str) -> None:
 def test_an_image_vanishes_with_its_server(any_stack: Stack, setting: str) -> None:
     stack, server_id = any_stack, any_stack.launch()
     stack.becomes(server_id, "ACTIVE")
-    stack.set(**{setting: 0.3})
+    stack.set(**{setting: 2})
     image_id = stack.save(server_id)
     time.sleep(0.1)
     assert stack.ask("DELETE", f"{stack.nova}/servers/{server_id}").status_code == 204
     stack.gone(f"/image/v2/images/{image_id}")
-    time.sleep(0.3)
+    time.sleep(2)
     assert stack.ask("GET", f"/image/v2/images/{image_id}").status_code == 404
 
 
@@ -187,7 +187,7 @@ def test_deleting(stack: Stack, server_id: str) -> None:
 
 
 def test_a_client_may_delete_what_is_being_saved(stack: Stack, server_id: str) -> None:
-    stack.set(image_s=0.3)
+    stack.set(image_s=2)
     image_id = stack.save(server_id)
     stack.do("DELETE", f"/image/v2/images/{image_id}")
     stack.becomes(server_id, "ACTIVE")
