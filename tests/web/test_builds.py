@@ -90,6 +90,23 @@ def test_cancel_marks_the_run_failed(web: Web) -> None:
     assert (again.status_code, "is over" in again.json()["detail"]) == (409, True)
 
 
+def test_a_retry_is_cancelled_before_it_has_begun(web: Web) -> None:
+    build_id = web.built(state=BuildState.FAILED, ec2=TargetState.FAILED)
+    web.host.runs = dict.fromkeys(web.host.runs, "queued")
+    web.host.tries, web.host.task_state = {"begin": 2}, "scheduled"
+    done = web.ask("POST", f"/builds/{build_id}/cancel")
+    assert (done.status_code, done.json()["state"]) == (202, "failed")
+    assert web.host.calls[-1][1] == "PATCH"
+
+
+def test_a_build_whose_end_airflow_has_yet_to_note_is_over(web: Web) -> None:
+    build_id = web.built(state=BuildState.SUCCESSFUL, ec2=TargetState.SUCCESSFUL)
+    web.host.runs = dict.fromkeys(web.host.runs, "running")
+    web.host.tries, web.host.task_state = {"begin": 1}, "success"
+    refused = web.ask("POST", f"/builds/{build_id}/cancel")
+    assert (refused.status_code, "is over: successful" in refused.json()["detail"]) == (409, True)
+
+
 def test_retry_clears_the_failed_clouds_alone(web: Web) -> None:
     build_id = web.built(state=BuildState.FAILED, ec2=TargetState.FAILED, hotel=TargetState.SUCCESSFUL)
     web.host.tasks = ["begin", *TASKS, "publish"]

@@ -94,11 +94,17 @@ def find(host: Host, caller: Caller, dag_id: str, run_id: str) -> Run | None:
 def cancel(host: Host, caller: Caller, build: BuildRecord) -> Run:
     """The build's run, marked failed: its tasks are ended and its teardown deletes what it made."""
     run = _alive(host, caller, build)
-    if build.state.ended or run.ended:
+    if run.ended or (build.state.ended and not _begins_again(host, caller, run)):
         raise Problem(409, f"{build.build_id} is over: {build.state}; there is nothing to cancel")
     path = f"{_run_path(build.dag_id, build.run_id)}?update_mask=state"
     answered(host.call(caller, "PATCH", path, {"state": "failed"}), f"cancel builds of {build.generator}")
     return Run(build.dag_id, build.run_id, "failed")
+
+
+def _begins_again(host: Host, caller: Caller, run: Run) -> bool:
+    """True from a retry until its first task has told the catalog of it."""
+    _, over = last_try(host, caller, run, FIRST)
+    return not over
 
 
 def retry(
