@@ -16,7 +16,7 @@ import pytest
 
 from imagesmith.errors import SetupError
 from imagesmith.local import components, health, keeper, ports
-from imagesmith.local.components import COMPONENTS, SCHEDULER, Component
+from imagesmith.local.components import API_SERVER, COMPONENTS, SCHEDULER, Component
 from imagesmith.local.heartbeats import SILENT_S, WATCHED_S, Heartbeats
 from imagesmith.local.lock import locked, try_locked
 from imagesmith.processes import Daemon, session_members, started_at
@@ -271,9 +271,28 @@ def test_nobody_is_stuck_for_a_database_that_is_away(sleepers: Path, api: Api) -
     for now in (0.0, 1000.0):
         api.tell(age_s=1000, metadatabase="unhealthy")
         assert heartbeats.stuck(api.report, sleepers, now=now) == []
-        assert heartbeats.stuck({}, sleepers, now=now) == []
     api.tell(age_s=1000)
     assert heartbeats.stuck(api.report, sleepers, now=1000) == []
+
+
+def test_an_api_server_that_gives_no_answer_is_stuck(sleepers: Path, api: Api) -> None:
+    """And nobody else, however long their heartbeats were not heard of."""
+    heartbeats = Heartbeats()
+    _started_long_ago(sleepers)
+    assert heartbeats.stuck({}, sleepers, now=0) == []
+    assert heartbeats.stuck({}, sleepers, now=WATCHED_S - 1) == []
+    assert heartbeats.stuck({}, sleepers, now=WATCHED_S) == [API_SERVER]
+
+
+def test_an_api_server_that_answered_a_moment_ago_or_was_just_started_is_not_stuck(sleepers: Path, api: Api) -> None:
+    heartbeats = Heartbeats()
+    for now in (0.0, WATCHED_S):
+        assert heartbeats.stuck({}, sleepers, now=now) == [], "just started"
+    _started_long_ago(sleepers)
+    api.tell(metadatabase="unhealthy")
+    assert heartbeats.stuck(api.report, sleepers, now=1000) == []
+    for now in (1001.0, 1001 + WATCHED_S):
+        assert heartbeats.stuck({}, sleepers, now=now) == [], "it has answered"
 
 
 def test_who_never_gave_a_heartbeat_or_is_dead(sleepers: Path, api: Api) -> None:

@@ -1,4 +1,4 @@
-"""Components whose process is there but does nothing any more: their heartbeats stay away.
+"""Components whose process is there but does nothing any more: no heartbeat comes, or, of the API server, no answer.
 
 Airflow's scheduler, for one, can't end while its workers wait for work, so that one whose loop has failed, as where the
 disk was full, stays as a process for ever.
@@ -10,7 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from imagesmith.local.components import COMPONENTS, Component, daemon_of
+from imagesmith.local.components import API_SERVER, COMPONENTS, Component, daemon_of
 
 # So long a component gives no sign of life, and so long it is watched doing so, before it counts as stuck. A start on
 # a busy machine takes less than the sum, and so does the return of a component whose database was away.
@@ -23,31 +23,39 @@ class Heartbeats:
 
     def __init__(self) -> None:
         self._silent_since: dict[str, float] = {}
+        self._answered_at = 0.0
 
     def stuck(self, report: Mapping[str, Mapping[str, Any]], run_dir: Path, *, now: float) -> list[Component]:
         """The components to start anew at this moment (seconds of a monotonic clock), by Airflow's health report.
 
-        None while the report does not know: heartbeats are kept in the database. The API server has none.
+        An empty report is the API server's silence, and tells nothing of the others; nor does one without the database,
+        where the heartbeats are kept.
         """
+        silent = {one.name for one in self._heard(report) if _is_silent(one, self._sign(one, report), run_dir)}
+        self._silent_since = {name: self._silent_since.get(name, now) for name in silent}
+        return [one for one in COMPONENTS if now - self._silent_since.get(one.name, now) >= WATCHED_S]
+
+    def _heard(self, report: Mapping[str, Mapping[str, Any]]) -> list[Component]:
+        """Those of whom the report, or that there is none, tells something."""
+        if not report:
+            return [API_SERVER]
+        self._answered_at = time.time()
         if (report.get("metadatabase") or {}).get("status") != "healthy":
-            self._silent_since.clear()
             return []
-        return [one for one in COMPONENTS if self._is_stuck(one, report.get(one.health_key) or {}, run_dir, now)]
+        return [one for one in COMPONENTS if one is not API_SERVER]
 
-    def _is_stuck(self, component: Component, state: Mapping[str, Any], run_dir: Path, now: float) -> bool:
-        sign = _last_sign(component, state, run_dir)
-        if sign is None or time.time() - sign < SILENT_S:
-            self._silent_since.pop(component.name, None)
-            return False
-        return now - self._silent_since.setdefault(component.name, now) >= WATCHED_S
+    def _sign(self, component: Component, report: Mapping[str, Mapping[str, Any]]) -> float:
+        """When it last gave a sign of life, in seconds of Unix time; 0 if it never did."""
+        if component is API_SERVER:
+            return self._answered_at
+        heartbeat = (report.get(component.health_key) or {}).get(f"latest_{component.health_key}_heartbeat")
+        return datetime.fromisoformat(heartbeat).timestamp() if heartbeat else 0.0
 
 
-def _last_sign(component: Component, state: Mapping[str, Any], run_dir: Path) -> float | None:
-    """When its process was started or last gave a heartbeat, in seconds of Unix time; None if it has neither."""
+def _is_silent(component: Component, sign: float, run_dir: Path) -> bool:
+    """True if its process is there, and was neither started nor heard for long."""
     daemon = daemon_of(component, run_dir)
-    if component.health_key == "metadatabase" or daemon.running() is None:
-        return None
+    if daemon.running() is None:
+        return False
     # The pid file is written when the process starts.
-    started = daemon.pid_path.stat().st_mtime
-    heartbeat = state.get(f"latest_{component.health_key}_heartbeat")
-    return max(started, datetime.fromisoformat(heartbeat).timestamp()) if heartbeat else started
+    return time.time() - max(sign, daemon.pid_path.stat().st_mtime) >= SILENT_S

@@ -68,8 +68,8 @@ def keep() -> None:
     heartbeats, listen_at = Heartbeats(), 0.0
     while True:
         stuck: list[Component] = []
-        if time.monotonic() >= listen_at:
-            stuck = heartbeats.stuck(health.report(_url()), run_dir, now=time.monotonic())
+        if time.monotonic() >= listen_at and (url := _url()):
+            stuck = heartbeats.stuck(health.report(url), run_dir, now=time.monotonic())
             listen_at = time.monotonic() + _LISTEN_EVERY_S
         # Whoever holds the lock is starting or ending things right now.
         with try_locked(run_dir) as held:
