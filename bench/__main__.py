@@ -1,6 +1,7 @@
 """`python -m bench`: starts a sandbox and an Airflow of its own, measures, prints the tables, ends everything."""
 
 import argparse
+import os
 import re
 import signal
 import sys
@@ -14,11 +15,13 @@ from bench.figures import Run
 from bench.stage import Stage, open_stage
 from imagesmith import settings
 from imagesmith.errors import ImagesmithError
+from imagesmith.proxies import leave_out_loopback
 
 
 def main(words: Sequence[str] | None = None) -> int:
     """0 when every run ended well, 1 when some did not; what was measured is written in any case."""
     arguments = _parser().parse_args(words)
+    leave_out_loopback(os.environ)
     signal.signal(signal.SIGTERM, _end)
     signal.signal(signal.SIGHUP, _end)
     if arguments.only in ("catalog", "pages"):

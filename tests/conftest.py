@@ -8,11 +8,14 @@ import shutil
 import tempfile
 from pathlib import Path
 
+from imagesmith.proxies import leave_out_loopback
+
 from .fake_airflow import airflow  # noqa: F401  # a fixture of several folders
 from .real_openstack import empty_image, real_openstack  # noqa: F401  # fixtures of several folders
 from .system.side_by_side import pytest_xdist_make_scheduler  # noqa: F401  # asked for before any folder is collected
 
 PROJECT = Path(__file__).parents[1]
+leave_out_loopback(os.environ)
 
 
 def _airflow_home() -> Path:

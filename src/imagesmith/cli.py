@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -10,6 +11,7 @@ from importlib import import_module
 from imagesmith import __version__
 from imagesmith.commands import COMMANDS
 from imagesmith.errors import ImagesmithError
+from imagesmith.proxies import leave_out_loopback
 
 # What a shell says of a program that Ctrl-C ended.
 EXIT_INTERRUPTED = 130
@@ -17,6 +19,7 @@ EXIT_INTERRUPTED = 130
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The exit code of the command in `arguments`, by default the process's own."""
+    leave_out_loopback(os.environ)
     words = sys.argv[1:] if arguments is None else list(arguments)
     if (odd := next((word for word in words if not _is_text(word)), None)) is not None:
         print(f"imagesmith: the argument {odd!r:.80} is not text in UTF-8; write it anew", file=sys.stderr)
