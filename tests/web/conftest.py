@@ -59,7 +59,9 @@ INVENTORY = Inventory(
 )
 
 
-def plan_of(build_id: str, generator: str, version: str, clouds: Iterable[str]) -> Plan:
+def plan_of(
+    build_id: str, generator: str, version: str, clouds: Iterable[str], *, secrets: tuple[str, ...] = ()
+) -> Plan:
     """What a build of the generator froze."""
     return Plan(
         build_id=build_id,
@@ -70,6 +72,7 @@ def plan_of(build_id: str, generator: str, version: str, clouds: Iterable[str]) 
         scripts=(PlannedScript(name="tools.sh", text=SCRIPT, sha256="1" * 64),),
         files=(),
         parameters={"extra": ""},
+        secrets=secrets,
         created=datetime.now(UTC),
         time_limit_s=3600,
         targets={
@@ -134,6 +137,7 @@ class Web:
         image_id: str = "",
         run_id: str = "",
         others: Mapping[str, Inventory] | None = None,
+        secrets: tuple[str, ...] = (),
         **about: Any,
     ) -> str:
         """A build of the generator, `about` as its targets' states by cloud; its id.
@@ -144,6 +148,7 @@ class Web:
         build_id = f"20261127-0003{number:02d}-1a2b3c"
         run_id = run_id or f"manual__of_{number}"
         targets = about or {"ec2": TargetState.SUCCESSFUL}
+        plan = plan_of(build_id, generator, f"version{number:05d}", targets, secrets=secrets)
         content = {"name": generator, "scripts": [{"name": "tools.sh", "text": SCRIPT}], "files": [], "targets": {}}
         self.catalog.begin_build(
             build_id=build_id,
@@ -154,7 +159,7 @@ class Web:
             run_id=run_id,
             requested_by="ann",
             requested_how="manual",
-            plan=plan_of(build_id, generator, f"version{number:05d}", targets).model_dump(mode="json"),
+            plan=plan.model_dump(mode="json"),
             deadline=datetime.now(UTC) + timedelta(hours=1),
             targets=[NewTarget(cloud=cloud, image_name=f"{generator}-{build_id}") for cloud in targets],
         )

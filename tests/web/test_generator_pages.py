@@ -70,6 +70,60 @@ def test_a_change_leaves_comments_order_and_all_that_no_field_is_for(web: Web) -
     assert web.file("tools").read_text().split() == wanted.split()
 
 
+LINES = """\
+name: tools
+description: |      # of several lines
+  Tools
+
+  for everybody
+script: tools.sh
+schedule: "0 3\\n* * 1"
+parameters:
+  greeting:
+    type: string
+    default: |
+      a 1
+      b 2
+    description: "first\\nsecond\\n"
+    choices: ["a 1\\nb 2\\n", other]
+  blank: {type: string, default: "\\n\\nlate"}
+clouds:
+  ec2: {source_image: ami-12345678, ssh_username: admin, instance_type: t3.small}
+"""
+
+
+def test_texts_of_several_lines_stay_as_they_are(web: Web) -> None:
+    web.file("tools").write_text(LINES)
+    fields = opened(web)
+    assert fields["description"] == "Tools\r\n\r\nfor everybody\r\n"
+    assert fields["parameters.0.default"] == "a 1\r\nb 2\r\n"
+    assert fields["parameters.1.default"] == "\r\n\r\nlate"
+    assert saved(web, fields).headers["location"].endswith("?done=saved")
+    assert web.file("tools").read_text() == LINES
+    assert saved(web, fields, clouds__ec2__public="on").status_code == 303
+    assert web.file("tools").read_text() == LINES.replace("t3.small}", "t3.small, public: true}")
+
+
+def test_texts_of_several_lines_are_changed_line_by_line(web: Web) -> None:
+    web.file("tools").write_text(LINES)
+    changes = {"parameters.1.default": "x\r\ny", "parameters.1.description": "one line\r\n"}
+    assert saved(web, opened(web), description="Tools\r\nfor all\r\n", **changes).status_code == 303
+    document = web.json("/generators/tools")["document"]
+    assert document["description"] == "Tools\nfor all\n"
+    assert document["parameters"]["blank"] == {"type": "string", "default": "x\ny", "description": "one line"}
+    assert document["parameters"]["greeting"]["default"] == "a 1\nb 2\n"
+    assert document["schedule"] == "0 3\n* * 1"
+
+
+def test_choices_that_are_no_lines_are_not_changed_as_lines(web: Web) -> None:
+    web.file("tools").write_text(LINES)
+    refused = saved(web, opened(web), parameters__0__choices="a 1\r\nb 2\r\n\r\nother\r\nthird")
+    assert (refused.status_code, "parameters.greeting.choices" in refused.text) == (422, True)
+    assert "YAML view" in html.unescape(refused.text)
+    assert form_in(refused.text)["parameters.0.choices"].endswith("third")
+    assert web.file("tools").read_text() == LINES
+
+
 def test_every_field_reaches_the_file(web: Web) -> None:
     fields = opened(web)
     changes: dict[str, Any] = {
