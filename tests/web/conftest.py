@@ -138,6 +138,7 @@ class Web:
         run_id: str = "",
         others: Mapping[str, Inventory] | None = None,
         secrets: tuple[str, ...] = (),
+        error: str = "no room left; ask for more",
         **about: Any,
     ) -> str:
         """A build of the generator, `about` as its targets' states by cloud; its id.
@@ -168,7 +169,7 @@ class Web:
             found = inventories[cloud]
             digest = self.catalog.record_inventory(found) if found else ""
             self.catalog.update_target(build_id, cloud, source_image_id=source, inventory_digest=digest)
-            self._ended(build_id, cloud, target, image=(image_id or f"img-{cloud}-{build_id}", image_name))
+            self._ended(build_id, cloud, target, image=(image_id or f"img-{cloud}-{build_id}", image_name), error=error)
         if state.ended:
             comparison = compare(inventories)
             if comparison:
@@ -179,11 +180,11 @@ class Web:
         self.host.runs[generator, run_id] = "failed" if state.ended else "running"
         return build_id
 
-    def _ended(self, build_id: str, cloud: str, state: TargetState, *, image: tuple[str, str]) -> None:
+    def _ended(self, build_id: str, cloud: str, state: TargetState, *, image: tuple[str, str], error: str) -> None:
         self.catalog.start_step(build_id, cloud, Step.LAUNCH_VM)
         if state is TargetState.FAILED:
-            self.catalog.end_step(build_id, cloud, Step.LAUNCH_VM, "no room left; ask for more")
-            self.catalog.fail_target(build_id, cloud, "no room left; ask for more")
+            self.catalog.end_step(build_id, cloud, Step.LAUNCH_VM, error)
+            self.catalog.fail_target(build_id, cloud, error)
             return
         self.catalog.end_step(build_id, cloud, Step.LAUNCH_VM)
         self.catalog.advance_target(build_id, cloud, state)
