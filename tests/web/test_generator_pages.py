@@ -282,6 +282,26 @@ def test_what_is_no_yaml_has_only_its_text(web: Web) -> None:
     assert saved(web, fields).status_code == 422
 
 
+def test_a_file_that_its_values_do_not_tell_is_changed_as_text_only(web: Web) -> None:
+    twice = TOOLS.replace("script: tools.sh", "description: Others  # not ours\nscript: tools.sh")
+    web.file("tools").write_text(twice)
+    fields = opened(web)
+    assert "the key stands here a second time" in web.page(AT).text
+    refused = saved(web, fields, description="Third", clouds__ec2__public="on")
+    assert (refused.status_code, "a second time" in refused.text, "YAML view" in refused.text) == (422, True, True)
+    again = form_in(refused.text)
+    assert (again["description"], again["clouds.ec2.public"]) == ("Third", "on")
+    assert web.file("tools").read_text() == twice
+    copied = saved(web, opened(web, "/generators/_new?copy=tools"), "/generators", name="tools-two")
+    assert (copied.status_code, "a second time" in copied.text) == (422, True)
+    document = {**web.json("/generators/tools")["document"], "description": "Third"}
+    answer = web.ask("PUT", "/generators/tools", json={"document": document}, headers={"If-Match": "*"})
+    assert (answer.status_code, "a second time" in answer.json()["detail"]) == (422, True)
+    assert web.file("tools").read_text() == twice
+    mended = {**opened(web, f"{AT}/yaml"), "yaml": TOOLS}
+    assert saved(web, mended, f"{AT}/yaml").status_code == 303
+
+
 def test_a_generator_is_added(web: Web) -> None:
     fields = opened(web, "/generators/_new")
     changes = {
