@@ -77,6 +77,21 @@ def test_a_failed_build_on_a_volume_leaves_neither_volume_nor_snapshot(deploymen
     assert openstack.shown(SIERRA)["volume_snapshots"] == []
 
 
+@pytest.mark.parametrize("status", [503, 409, 0])
+def test_a_volumes_snapshot_goes_though_its_first_deletion_fails_and_another_process_ends_it(
+    deployment, openstack, monkeypatch, status
+):
+    """Only the image names its snapshots: were it gone before them, the next process would not know of any."""
+    monkeypatch.setenv("IMAGESMITH_WORKER_PATIENCE", "0")
+    openstack.settings(SIERRA, fault={"method": "DELETE", "path": "/snapshots/", "status": status})
+    drifting = "#!/bin/sh\n# sandbox: drift sl 5.02-1\n"
+    run = _on_a_volume(deployment, openstack, disk_gib=12, script=drifting, verify=True)
+    assert "5.02-1" in deployment.target(run, SIERRA).error
+    assert (run.state, run.tasks[f"{SIERRA}.terminate"]) == ("failed", "success")
+    shown = openstack.shown(SIERRA)
+    assert (openstack.images(SIERRA), shown["volume_snapshots"], openstack.left(SIERRA)) == ([], [], {})
+
+
 def test_a_volume_too_small_for_the_image_names_the_key(deployment, openstack):
     run = _on_a_volume(deployment, openstack, disk_gib=1)
     assert run.state == "failed"
