@@ -25,7 +25,12 @@ class Leftover:
 
 def builds_over(catalog: Catalog, *, now: datetime) -> dict[str, BuildRecord]:
     """Builds, by id, that no step can still be running of: ended a while ago, or past every limit."""
-    return {build.build_id: build for build in catalog.builds(limit=100_000) if _over_at(build) < now}
+    return {build.build_id: build for build in catalog.builds(limit=100_000) if is_over(build, now=now)}
+
+
+def is_over(build: BuildRecord, *, now: datetime) -> bool:
+    """Whether no step of the build can still be running, by this record of it: it may be begun anew at any time."""
+    return _over_at(build) < now
 
 
 def _over_at(build: BuildRecord) -> datetime:
