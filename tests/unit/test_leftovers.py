@@ -6,16 +6,22 @@ import asyncio
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from imagesmith import waiting
 from imagesmith.catalog.records import BuildState
 from imagesmith.catalog.store import Catalog
 from imagesmith.clouds.memory import MemoryCloud
-from imagesmith.core import TAG_CLOUD, LaunchRequest, Resource, ResourceKind, TargetState
+from imagesmith.core import TAG_CLOUD, Cloud, LaunchRequest, Resource, ResourceKind, TargetState
+from imagesmith.plan import PlannedTarget
+from imagesmith.shared_looks import SharedLooks
+from imagesmith.steps import terminate
 from imagesmith.steps.janitor import Sweep
-from imagesmith.steps.runner import Deployment
+from imagesmith.steps.runner import Deployment, Step, run_step
+from imagesmith.waiting import StillWaiting
 
 from .built import a_plan, a_project, begun
 
@@ -27,10 +33,18 @@ class Slow(MemoryCloud):
     """A cloud on which deleting, or looking for what is left, takes as long as `meanwhile` needs; it is called once."""
 
     meanwhile: Callable[[str], None] = staticmethod(lambda method: None)
+    # Kinds of things that something of somebody else's uses.
+    in_use: frozenset[ResourceKind] = frozenset()
+    credential_taken_back = False
 
     def delete(self, resources: Iterable[Resource]) -> list[Resource]:
         self.meanwhile("delete")
-        return super().delete(resources)
+        held = [each for each in resources if each.kind in self.in_use]
+        return [*super().delete(each for each in resources if each not in held), *held]
+
+    def end_credential(self) -> str:
+        self.credential_taken_back = True
+        return ""
 
     def find_left(self, build_ids: Sequence[str]) -> list[Resource]:
         self.meanwhile(f"find {' '.join(build_ids)}")
@@ -87,6 +101,22 @@ class World:
         )
         asyncio.run(janitor.run(datetime.now(UTC)))
 
+    def terminate(self, build_id: str, *, patience_s: float | None = None) -> None:
+        async def open_account(_: PlannedTarget, credential: object) -> tuple[Cloud, SharedLooks]:
+            return self.cloud, SharedLooks(self.cloud, gather_s=0)
+
+        asyncio.run(
+            run_step(
+                Step.TERMINATE,
+                build_id,
+                cloud=HERE,
+                open_account=open_account,
+                deployment=Deployment(self.catalog, b"s" * 32),
+                emit=self.said.append,
+                patience_s=patience_s,
+            )
+        )
+
     def instances(self) -> list[str]:
         found = self.cloud.find_resources()
         return [each.id for each in found if each.kind is ResourceKind.INSTANCE]
@@ -133,3 +163,66 @@ def test_a_build_that_is_begun_anew_during_the_sweep_is_not_called_abandoned(wor
     assert world.catalog.build(SECOND).state is BuildState.RUNNING
     assert {target.state for target in world.catalog.targets(SECOND)} == {TargetState.SUBMITTED}
     assert not any(f"build {SECOND}" in line and "abandoned" in line for line in world.said)
+
+
+# On a cloud that asks for a password, where only a build's own credential lets somebody in
+
+
+class Hurried:
+    """A clock that jumps over each pause."""
+
+    def __init__(self, patch: pytest.MonkeyPatch) -> None:
+        self.slept_s = 0.0
+        patch.setattr(waiting, "datetime", self)
+        patch.setattr(waiting, "asyncio", SimpleNamespace(**{**vars(asyncio), "sleep": self.sleep}))
+
+    def now(self, zone: Any) -> datetime:
+        return datetime.now(zone) + timedelta(seconds=self.slept_s)
+
+    async def sleep(self, seconds: float) -> None:
+        self.slept_s += seconds
+        await asyncio.sleep(0)
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Hurried:
+    return Hurried(monkeypatch)
+
+
+@pytest.fixture
+def asking(world: World, clock: Hurried) -> World:
+    """The first build has left all it made, and of that the group is in use; the second works with a credential."""
+    world.launch(FIRST, attempt=1)
+    world.catalog.update_target(FIRST, HERE, sealed_credential="sealed")
+    world.restart(SECOND)
+    world.catalog.update_target(SECOND, HERE, sealed_credential="sealed")
+    world.cloud.in_use = frozenset({ResourceKind.SECURITY_GROUP})
+    return world
+
+
+def test_what_an_older_build_left_and_is_in_use_is_told_and_fails_nobody(asking, clock):
+    asking.terminate(SECOND)
+    assert clock.slept_s <= terminate.OLDER_LIMIT_S
+    assert asking.cloud.credential_taken_back
+    assert asking.catalog.target(SECOND, HERE).sealed_credential == ""
+    group = next(row for row in asking.catalog.resources(build_id=FIRST))
+    assert (group.kind, asking.instances()) == (ResourceKind.SECURITY_GROUP, [])
+    warning = next(line for line in asking.said if "WARNING" in line)
+    assert f"of build {FIRST} there is still security_group {group.resource_id}, which could not be deleted" in warning
+
+
+def test_what_is_in_use_no_longer_goes_with_the_next_build(asking):
+    asking.terminate(SECOND)
+    asking.cloud.in_use = frozenset()
+    asking.catalog.update_target(SECOND, HERE, sealed_credential="sealed")
+    asking.terminate(SECOND)
+    assert asking.catalog.resources(build_id=FIRST) == []
+    assert asking.catalog.target(FIRST, HERE).sealed_credential == ""
+    assert len([line for line in asking.said if "WARNING" in line]) == 1
+
+
+def test_a_worker_whose_patience_ends_is_given_up_while_older_things_are_waited_for(asking):
+    with pytest.raises(StillWaiting):
+        asking.terminate(SECOND, patience_s=0)
+    assert not asking.cloud.credential_taken_back
+    assert not any("WARNING" in line for line in asking.said)
