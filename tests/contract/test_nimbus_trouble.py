@@ -193,6 +193,17 @@ def test_a_client_that_hangs_when_asked_is_ended(site, monkeypatch):
     assert site.cloud().observe_instances([instance_id])[instance_id].state is InstanceState.RUNNING
 
 
+def test_an_instance_counts_as_ended_only_when_the_client_has_ended_it(site):
+    instance = Resource(ResourceKind.INSTANCE, site.running())
+    site.fault("terminate", "killed")
+    with pytest.raises(CloudBusy, match=f"terminate {instance.id}: exit code 137; .* tried again"):
+        site.cloud().delete([instance])
+    assert len(site.workspaces()) == 1
+    assert site.cloud().delete([instance]) == []
+    assert site.workspaces() == []
+    assert site.cloud().delete([instance]) == [], "what is gone already is fine"
+
+
 def test_a_lost_history_directory_changes_nothing(site):
     instance_id = site.running()
     shutil.rmtree(_folder(site, instance_id).path)

@@ -74,6 +74,12 @@ def test_a_client_that_hangs_while_it_launches_is_ended_and_started_again(deploy
     assert len(nimbus.images(KVM)) == 1
 
 
+def test_a_client_that_is_killed_while_it_ends_a_workspace_is_started_again(deployment, nimbus):
+    nimbus.generator(KVM, script="#!/bin/sh\n# sandbox: exit 3\n")
+    nimbus.plan(KVM, "terminate", "killed", count=2)
+    _fails(deployment, nimbus, "exited 3")
+
+
 def test_a_client_that_always_hangs(deployment, nimbus, monkeypatch):
     monkeypatch.setattr(nimbus_client, "CREATE_LIMIT_S", 2.0)
     nimbus.generator(KVM, time_limits={"launch": "8s"})

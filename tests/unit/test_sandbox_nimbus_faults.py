@@ -154,6 +154,14 @@ def test_a_client_that_crashes(user: User) -> None:
         assert user.call("--list").exit_code == expected
 
 
+def test_a_client_that_the_kernel_kills(user: User) -> None:
+    handle = user.running()
+    user.plan("terminate", "killed")
+    done = user.call("--terminate", "--handle", handle)
+    assert (done.exit_code, done.err, "Destroying" in done.out) == (137, "", False)
+    assert [each["state"] for each in user.workspaces()] == ["Running"]
+
+
 def test_a_client_whose_answer_is_lost(user: User) -> None:
     user.plan("run", "crash_after")
     assert user.run().exit_code == 3

@@ -424,8 +424,9 @@ class NimbusCloud(Cloud):
         tried = f"terminate {instance_id}"
         with self._client.history_of(number) as history:
             output = self._client.ask(tried, history, "--terminate", "--handle", HANDLE)
-        if output.trouble and not is_gone(output.trouble):
-            raise failed(self.name, tried, output.trouble, unclear=True)
+        # A client that dies may say nothing of it.
+        if (output.trouble or output.code) and not is_gone(output.trouble):
+            raise failed(self.name, tried, output.trouble or f"exit code {output.code}", unclear=True)
 
     def _folders(self) -> Iterator[Folder]:
         for path in sorted(self._home.glob("*/")):

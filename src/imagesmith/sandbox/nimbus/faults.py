@@ -6,7 +6,7 @@ from typing import Any
 ACTIONS = ("run", "status", "save", "terminate", "list", "store", "any")
 # What the service does by itself, and what the cloud client is told to do.
 SERVICE_KINDS = ("corrupt", "refuse")
-CLIENT_KINDS = ("hang_before", "hang_after", "hang_at_end", "silent", "crash", "crash_after", "busy")
+CLIENT_KINDS = ("hang_before", "hang_after", "hang_at_end", "silent", "crash", "crash_after", "killed", "busy")
 
 
 @dataclass
@@ -21,6 +21,7 @@ class Fault:
     silent       the client does its work and prints nothing
     crash        the client ends at once with exit code 3 and `text`
     crash_after  so it ends when the service has answered: what it asked for is done and it has told nobody
+    killed       the client ends at once and without a word, with the exit code of a Java that the kernel has killed
     busy         the client's connection is refused; the image store answers 503
     """
 

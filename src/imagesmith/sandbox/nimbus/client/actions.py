@@ -1,6 +1,7 @@
 """What the cloud client does for each of its actions. All raise a Problem (problems.py)."""
 
 import math
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +16,9 @@ from imagesmith.sandbox.nimbus.client.problems import ExecutionProblem, Paramete
 from imagesmith.sandbox.nimbus.client.repository import Repository
 from imagesmith.sandbox.nimbus.client.service import REFUSED, Service
 from imagesmith.sandbox.nimbus.states import CORRUPTED, RUNNING, SAVED
+
+# A shell's exit code for a program that signal 9 has ended.
+_KILLED = 137
 
 
 class CloudClient:
@@ -187,6 +191,8 @@ class CloudClient:
         self._printer.silent = self._planned.get("kind") == "silent"
         if self._planned.get("kind") == "crash":
             raise Problem(self._planned["text"])
+        if self._planned.get("kind") == "killed":
+            os._exit(_KILLED)
         if self._planned.get("kind") == "busy":
             raise ExecutionProblem(REFUSED)
 
