@@ -704,6 +704,76 @@ def test_an_image_belongs_to_one_build(catalog: Catalog) -> None:
     catalog.image_deleted("ec2", "ami-9")
 
 
+@pytest.mark.parametrize("again", [BUILD, f"{BUILD}-2"])
+def test_an_image_saved_under_the_id_of_one_that_was_deleted_is_a_new_one(
+    catalog: Catalog, clock: Clock, again: str
+) -> None:
+    begin(catalog)
+    begin_another(catalog, 2, version="ba9876543210")
+    catalog.record_image(BUILD, "ec2", image_id="VMS/me/img", name="img", public=True)
+    catalog.image_available("ec2", "VMS/me/img")
+    catalog.image_verified("ec2", "VMS/me/img")
+    catalog.image_deleted("ec2", "VMS/me/img")
+    saved_at = clock.pass_s(60)
+    digest = catalog.record_inventory(an_inventory(("bash", "5.2")))
+    catalog.update_target(again, "ec2", source_image_id="ami-2", inventory_digest=digest)
+    image = catalog.record_image(again, "ec2", image_id="VMS/me/img", name="img")
+    assert (image.build_id, image.version) == (again, catalog.build(again).version)
+    assert (image.state, image.public, image.created_at) == (ImageState.PENDING, False, saved_at)
+    assert (image.source_image_id, image.inventory_digest) == ("ami-2", digest)
+    assert (image.available_at, image.verified_at, image.deleted_at) == (None, None, None)
+    assert catalog.images(include_deleted=True) == [image]
+    assert catalog.image_available("ec2", "VMS/me/img").state is ImageState.AVAILABLE
+    assert only(catalog.images(build_id=again)).available_at == saved_at
+
+
+def save_as_img(catalog: Catalog, build_id: str) -> None:
+    """A driver's save under an id that is a name, and so was free."""
+    ledger = catalog.ledger(build_id, "ec2")
+    ledger.intend(ResourceKind.IMAGE, "img")
+    ledger.made(ResourceKind.IMAGE, "img", "VMS/me/img")
+    catalog.record_image(build_id, "ec2", image_id="VMS/me/img", name="img")
+
+
+def test_an_image_that_somebody_removed_gives_way_to_the_one_saved_under_its_id(catalog: Catalog, clock: Clock) -> None:
+    begin(catalog)
+    other = begin_another(catalog, 2).build_id
+    save_as_img(catalog, BUILD)
+    catalog.image_available("ec2", "VMS/me/img")
+    clock.pass_s(60)
+    save_as_img(catalog, other)
+    assert only(catalog.images()).build_id == other
+    assert only(catalog.images()).state is ImageState.PENDING
+    left = only(catalog.resources(include_gone=False))
+    assert (left.build_id, left.resource_id) == (other, "VMS/me/img"), "the first build has nothing there to delete"
+
+
+def test_an_image_of_another_build_that_may_be_there_is_kept(catalog: Catalog, clock: Clock) -> None:
+    begin(catalog)
+    other = begin_another(catalog, 2).build_id
+    catalog.ledger(other, "ec2").intend(ResourceKind.IMAGE, "img")
+    clock.pass_s(1)
+    save_as_img(catalog, BUILD)
+    for _ in range(2):
+        with pytest.raises(BuildStateError, match=f"by build {BUILD}; put {{build_id}} into image_name"):
+            save_as_img(catalog, other)
+        catalog.image_available("ec2", "VMS/me/img")
+    assert (only(catalog.images()).build_id, len(catalog.resources())) == (BUILD, 2)
+
+
+def test_a_retry_that_saves_where_the_end_of_its_first_image_was_not_noted(catalog: Catalog, clock: Clock) -> None:
+    begin(catalog)
+    save_as_img(catalog, BUILD)
+    catalog.image_available("ec2", "VMS/me/img")
+    catalog.ledger(BUILD, "ec2").gone(ResourceKind.IMAGE, "VMS/me/img")  # and there the process was killed
+    clock.pass_s(60)
+    save_as_img(catalog, BUILD)
+    image = only(catalog.images())
+    assert (image.state, image.available_at) == (ImageState.PENDING, None)
+    save_as_img(catalog, BUILD)
+    assert only(catalog.images()) == image, "the same save, entered again"
+
+
 # --- what the database itself holds ---------------------------------------------------------------
 
 BROKEN = {

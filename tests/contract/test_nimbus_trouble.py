@@ -95,8 +95,9 @@ def test_a_save_whose_client_is_killed_while_the_service_saves(site):
     assert site.image(image_id).state is ImageState.PENDING
     assert site.cloud().save(request, site.ledger) == image_id
     assert site.until_image(image_id, ImageState.AVAILABLE).name == request.name
+    pid = _save_pid(site, instance_id)
     site.cloud().delete(site.cloud().find_resources(request.build_id))
-    assert _secrets(_save_pid(site, instance_id)) == []
+    assert _secrets(pid) == []
 
 
 def test_a_save_whose_client_is_killed_before_it_asks_is_begun_anew(site):
@@ -153,6 +154,24 @@ def test_an_image_that_a_killed_client_did_not_get_saved(site):
     _, image_id = _begin_save(site, instance_id, wait_for="ReadyingForTransport")
     _kill_save(site, instance_id)
     assert "no space left in the repository" in site.until_image(image_id, ImageState.FAILED).reason
+
+
+def test_a_name_whose_save_was_cut_off_is_saved_by_the_next_attempt(site):
+    build_id = site.fresh("build")
+    first = site.running(build_id=build_id)
+    site.fault("save", "hang_before", seconds=60)
+    request, image_id = _begin_save(site, first, build_id=build_id)
+    _until(lambda: not site.planned())
+    _kill_save(site, first)
+    site.cloud().delete([Resource(ResourceKind.INSTANCE, first), Resource(ResourceKind.IMAGE, image_id)])
+    second = site.cloud().launch(site.launch_request(build_id=build_id, attempt=2), site.ledger)
+    site.until_instance(second, InstanceState.RUNNING)
+    site.settings(image_s=2.0)
+    assert site.cloud().save(replace(request, instance_id=second), site.ledger) == image_id
+    assert site.image(image_id).state is ImageState.PENDING
+    site.until_image(image_id, ImageState.AVAILABLE)
+    images = [each for each in site.cloud().find_resources(build_id) if each.kind is ResourceKind.IMAGE]
+    assert [each.id for each in images] == [image_id]
 
 
 def test_a_retried_save_never_overwrites_what_somebody_else_has_saved_meanwhile(site):

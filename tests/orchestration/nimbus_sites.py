@@ -57,11 +57,17 @@ class NimbusSites:
 
     def make_private(self, site: str, key: str) -> None:
         """As one whose image was saved into common, and who has not let the others launch it."""
+        self._store(site)._ask("PUT", key, sub_resource="acl", amz={"x-amz-acl": "private"})
+
+    def remove(self, site: str, key: str) -> None:
+        """As the user who removes an image by hand."""
+        self._store(site).delete(key)
+
+    def _store(self, site: str) -> Cumulus:
         told = self.shown(site)
         user = told["users"][0]
         keys = {name: user[name] for name in ("canonical_id", "access_key", "secret_key")}
-        store = Cumulus(cloud=site, repository=told["repository"], **keys)
-        store._ask("PUT", key, sub_resource="acl", amz={"x-amz-acl": "private"})
+        return Cumulus(cloud=site, repository=told["repository"], **keys)
 
     def shown(self, site: str) -> dict[str, Any]:
         """All that is on the site."""

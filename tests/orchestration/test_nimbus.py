@@ -156,3 +156,37 @@ def test_a_public_image_is_common_and_for_everybody(deployment, nimbus):
     assert deployment.run().state == "success"
     [image] = [each for each in nimbus.shown(KVM)["images"] if "simulated" not in each["id"]]
     assert image["id"].startswith("VMS/common/") and image["public"]
+
+
+@pytest.mark.parametrize(
+    ("action", "after", "verify"),
+    [("save", 0, True), ("save", 0, False), ("run", 1, True)],
+    ids=["the save fails", "the save fails, unverified", "the verification fails"],
+)
+def test_a_retry_saves_anew_what_was_deleted(deployment, nimbus, action, after, verify):
+    nimbus.generator(KVM, verify=verify)
+    nimbus.plan(KVM, action, "corrupt", after=after)
+    failed = deployment.run()
+    assert (failed.state, nimbus.images(KVM)) == ("failed", [])
+    run = deployment.run(again=failed)
+    build = deployment.build(run)
+    assert (run.state, build.attempt) == ("success", 2), deployment.target(run, KVM).error
+    [image] = deployment.catalog.images(build_id=build.build_id)
+    assert (image.state, image.verified_at is not None) == ("available", verify)
+    assert nimbus.images(KVM) == [image.name]
+    assert nimbus.workspaces(KVM) == []
+
+
+def test_a_name_is_free_again_for_other_builds_once_its_image_is_gone(deployment, nimbus):
+    entry = {"source_image": "simulated-1", "ssh_username": "root", "instance_type": "512", "image_name": "img"}
+    deployment.generator(clouds={KVM: entry})
+    nimbus.plan(KVM, "save", "corrupt")
+    assert deployment.run().state == "failed"
+    for _ in range(2):
+        run = deployment.run()
+        assert run.state == "success", deployment.target(run, KVM).error
+        [image] = deployment.catalog.images()
+        assert (image.build_id, image.state) == (deployment.build(run).build_id, "available")
+        assert nimbus.images(KVM) == ["img"]
+        nimbus.remove(KVM, image.image_id)
+    assert nimbus.workspaces(KVM) == []

@@ -154,6 +154,11 @@ def test_a_client_that_crashes(user: User) -> None:
         assert user.call("--list").exit_code == expected
 
 
+def test_a_fault_after_calls_that_go_well(user: User) -> None:
+    user.plan("list", "crash", after=2)
+    assert [user.call("--list").exit_code for _ in range(4)] == [0, 0, 3, 0]
+
+
 def test_a_client_that_the_kernel_kills(user: User) -> None:
     handle = user.running()
     user.plan("terminate", "killed")

@@ -316,7 +316,7 @@ class NimbusCloud(Cloud):
 
     def _image(self, key: str) -> Image:
         name = key.rpartition("/")[2]
-        folder = next((each for each in self._folders() if each.save_begun() == key), None)
+        folder = self._savers().get(key)
         if folder is None:
             return self._image_of_nobody(key)
         said = folder.save_said()
@@ -365,10 +365,9 @@ class NimbusCloud(Cloud):
         if self._store.head(image_id) is None:
             raise SaveFailed(f"{self.name}: image {image_id} is gone; somebody deleted it; start the build again")
         known: dict[str, str] = {}
-        for folder in self._folders():
-            if folder.save_begun() == image_id:
-                folder.add_tags(tags)
-                known = folder.save_tags()
+        if folder := self._savers().get(image_id):
+            folder.add_tags(tags)
+            known = folder.save_tags()
         self._notes.write(image_id, {**known, **tags})
         if public:
             self._store.make_public(image_id)
@@ -377,6 +376,7 @@ class NimbusCloud(Cloud):
         """What launches of this machine have made and what is still there."""
         own = {each.key: each for each in self._store.list(self._store.own)}
         folders = list(self._folders())
+        savers = self._savers()
         workspaces = self._all_workspaces() if folders else {}
         found = []
         for folder in folders:
@@ -386,7 +386,7 @@ class NimbusCloud(Cloud):
                 state = str(workspaces[number].state)
                 found.append(Resource(ResourceKind.INSTANCE, id_, name=folder.name, tags=folder.tags(), state=state))
             key = folder.save_begun()
-            if key and (stored := own.get(key) or self._store.head(key)) is not None:
+            if savers.get(key) == folder and (stored := own.get(key) or self._store.head(key)) is not None:
                 found.append(self._image_resource(stored))
         return [each for each in found if build_id in (None, each.build_id)]
 
@@ -408,8 +408,7 @@ class NimbusCloud(Cloud):
                 if resource.kind is ResourceKind.INSTANCE:
                     self._terminate(resource.id)
                 elif resource.kind is ResourceKind.IMAGE:
-                    self._store.delete(resource.id)
-                    self._notes.remove(resource.id)
+                    self._delete_image(resource.id)
             except ImagesmithError as error:
                 left.append(resource)
                 failures.append(error)
@@ -428,6 +427,21 @@ class NimbusCloud(Cloud):
         if (output.trouble or output.code) and not is_gone(output.trouble):
             raise failed(self.name, tried, output.trouble or f"exit code {output.code}", unclear=True)
 
+    def _delete_image(self, key: str) -> None:
+        """The image is gone, and with it what is remembered of its save: another may be saved under its key."""
+        was_there = self._store.head(key) is not None
+        self._store.delete(key)
+        self._notes.remove(key)
+        for folder in self._folders():
+            # A save that was cut off and has stored nothing may still do so, and would be ours.
+            if folder.save_begun() == key and (was_there or folder.save_ended()):
+                folder.forget_save()
+
+    def _savers(self) -> dict[str, Folder]:
+        """By the key of each image the launch whose instance was last saved as it."""
+        begun = sorted(self._folders(), key=Folder.save_began)
+        return {key: folder for folder in begun if (key := folder.save_begun())}
+
     def _folders(self) -> Iterator[Folder]:
         for path in sorted(self._home.glob("*/")):
             yield Folder(path)
@@ -439,7 +453,8 @@ class NimbusCloud(Cloud):
                 shutil.rmtree(folder.path, ignore_errors=True)
 
     def _image_resource(self, stored: StoredObject) -> Resource:
-        tags = next((each.save_tags() for each in self._folders() if each.save_begun() == stored.key), {})
+        folder = self._savers().get(stored.key)
+        tags = folder.save_tags() if folder else {}
         return Resource(ResourceKind.IMAGE, stored.key, name=stored.name, tags=tags, created=stored.modified)
 
 
@@ -520,7 +535,12 @@ class Folder:
 
     def adopt_save(self, request: SaveRequest, *, key: str, cloud: str) -> None:
         """Remember a save whose client this machine knows nothing of."""
-        _write(self.path / "save.json", _save_of(request, key=key, cloud=cloud))
+        _write(self.path / "save.json", {**_save_of(request, key=key, cloud=cloud), "began": time.time()})
+
+    def forget_save(self) -> None:
+        """As if no save had been begun."""
+        for name in ("save.json", "save.err", "save.ended"):
+            (self.path / name).unlink(missing_ok=True)
 
     def save_of(self) -> str:
         """The id of the instance whose save was begun."""
@@ -538,11 +558,16 @@ class Folder:
         """Whether the save was begun on another machine, a short while ago: its client may not have asked yet."""
         document = _read(self.path / "save.json")
         begun_s = time.time() - float(document.get("began", 0.0))
-        return document.get("host") != socket.gethostname() and begun_s < CREATE_LIMIT_S + CLOCKS_S
+        elsewhere = document.get("host") not in (None, socket.gethostname())
+        return elsewhere and begun_s < CREATE_LIMIT_S + CLOCKS_S
 
     def save_begun(self) -> str:
         """The key of the image whose save was begun, "" for none."""
         return str(_read(self.path / "save.json").get("key", ""))
+
+    def save_began(self) -> float:
+        """When the save was begun, or found to have begun, in seconds since the epoch."""
+        return float(_read(self.path / "save.json").get("began", 0.0))
 
     def save_tags(self) -> dict[str, str]:
         """The image's tags."""

@@ -13,6 +13,8 @@ CLIENT_KINDS = ("hang_before", "hang_after", "hang_at_end", "silent", "crash", "
 class Fault:
     """What the next `count` calls of one of the cloud client's actions get; `store` is a request to the image store.
 
+    `after` so many calls that go well.
+
     corrupt      a run never reaches Running, a save never arrives; `text` is the reason
     refuse       the service says no and does nothing; `text` is why
     hang_before  the client sleeps `seconds` before it asks the service for anything
@@ -30,11 +32,12 @@ class Fault:
     text: str = "as asked of the sandbox"
     seconds: float = 0.0
     count: int = 1
+    after: int = 0
 
 
 def fault_of(wanted: dict[str, Any]) -> Fault:
     """The fault of a request to the control door; raises ValueError for what it can't mean."""
-    names = {"action": str, "kind": str, "text": str, "seconds": float, "count": int}
+    names = {"action": str, "kind": str, "text": str, "seconds": float, "count": int, "after": int}
     unknown = set(wanted) - set(names)
     if unknown:
         raise ValueError(f"a fault has no {', '.join(sorted(unknown))}")
@@ -48,7 +51,11 @@ def fault_of(wanted: dict[str, Any]) -> Fault:
 def take(faults: list[Fault], action: str, *kinds: str) -> Fault | None:
     """The first planned fault for the action of one of the kinds, used up by one."""
     for fault in faults:
-        if fault.action in (action, "any") and fault.kind in kinds:
+        if fault.action not in (action, "any") or fault.kind not in kinds:
+            continue
+        if fault.after > 0:
+            fault.after -= 1
+        else:
             fault.count -= 1
             if fault.count <= 0:
                 faults.remove(fault)
