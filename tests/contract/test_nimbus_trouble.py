@@ -17,7 +17,7 @@ from imagesmith.clouds import nimbus as driver
 from imagesmith.clouds import nimbus_client as client
 from imagesmith.clouds.nimbus import Folder, NimbusCloud
 from imagesmith.core import ImageQuery, ImageState, InstanceState, Resource, ResourceKind, SaveRequest
-from imagesmith.errors import CloudBusy, CredentialsRefused, InstanceLost, NameTaken, SaveInterrupted
+from imagesmith.errors import CloudBusy, CredentialsRefused, InstanceLost, NameTaken, SaveFailed, SaveInterrupted
 
 from .nimbus_site import NimbusSite
 
@@ -172,6 +172,29 @@ def test_a_name_whose_save_was_cut_off_is_saved_by_the_next_attempt(site):
     site.until_image(image_id, ImageState.AVAILABLE)
     images = [each for each in site.cloud().find_resources(build_id) if each.kind is ResourceKind.IMAGE]
     assert [each.id for each in images] == [image_id]
+
+
+@pytest.mark.parametrize("who", ["we", "somebody"])
+def test_what_somebody_saves_under_the_name_of_a_deleted_image_is_not_ours(site, tmp_path, who):
+    build_id, theirs = site.fresh("build"), site.cloud(home=tmp_path / "theirs")
+    instance_id = site.running(build_id=build_id)
+    request, image_id = _begin_save(site, instance_id, build_id=build_id)
+    site.until_image(image_id, ImageState.AVAILABLE)
+    site.cloud().finish_image(image_id, tags={}, public=False)
+    (site.cloud() if who == "we" else theirs).delete([Resource(ResourceKind.IMAGE, image_id)])
+    other = theirs.launch(site.launch_request(), site.ledger)
+    site.until_instance(other, InstanceState.RUNNING)
+    theirs.save(replace(request, instance_id=other, build_id=site.fresh("other")), site.ledger)
+    _until(lambda: theirs.observe_images([image_id])[image_id].state is ImageState.AVAILABLE)
+
+    assert site.cloud().find_resources(build_id) == []
+    assert site.cloud().find_image_named(request.name).build_id != build_id
+    if who == "somebody":
+        assert site.image(image_id).state is ImageState.GONE
+        with pytest.raises(SaveFailed, match="somebody deleted it"):
+            site.cloud().finish_image(image_id, tags={}, public=False)
+        site.cloud().delete([Resource(ResourceKind.IMAGE, image_id)])
+        assert theirs.observe_images([image_id])[image_id].state is ImageState.AVAILABLE
 
 
 def test_a_retried_save_never_overwrites_what_somebody_else_has_saved_meanwhile(site):

@@ -321,7 +321,7 @@ class NimbusCloud(Cloud):
             return self._image_of_nobody(key)
         said = folder.save_said()
         stored = self._store.head(key)
-        if SAVED in said and stored is not None and stored.etag:
+        if SAVED in said and stored is not None and stored.etag and folder.has_saved(stored):
             return Image(key, ImageState.AVAILABLE, name=name)
         if folder.save_cut_off():
             return self._image_by_workspace(key, folder)
@@ -362,11 +362,13 @@ class NimbusCloud(Cloud):
 
     def finish_image(self, image_id: str, *, tags: Mapping[str, str], public: bool, seen: Image | None = None) -> None:
         """A common image can be launched by others only with this permission; tags are kept beside the save."""
-        if self._store.head(image_id) is None:
+        folder = self._savers().get(image_id)
+        stored = self._store.head(image_id)
+        if stored is None or (folder and not folder.has_saved(stored)):
             raise SaveFailed(f"{self.name}: image {image_id} is gone; somebody deleted it; start the build again")
         known: dict[str, str] = {}
-        if folder := self._savers().get(image_id):
-            folder.add_tags(tags)
+        if folder:
+            folder.finish_save(stored, tags)
             known = folder.save_tags()
         self._notes.write(image_id, {**known, **tags})
         if public:
@@ -386,7 +388,8 @@ class NimbusCloud(Cloud):
                 state = str(workspaces[number].state)
                 found.append(Resource(ResourceKind.INSTANCE, id_, name=folder.name, tags=folder.tags(), state=state))
             key = folder.save_begun()
-            if savers.get(key) == folder and (stored := own.get(key) or self._store.head(key)) is not None:
+            stored = (own.get(key) or self._store.head(key)) if savers.get(key) == folder else None
+            if stored is not None and folder.has_saved(stored):
                 found.append(self._image_resource(stored))
         return [each for each in found if build_id in (None, each.build_id)]
 
@@ -428,13 +431,17 @@ class NimbusCloud(Cloud):
             raise failed(self.name, tried, output.trouble or f"exit code {output.code}", unclear=True)
 
     def _delete_image(self, key: str) -> None:
-        """The image is gone, and with it what is remembered of its save: another may be saved under its key."""
-        was_there = self._store.head(key) is not None
-        self._store.delete(key)
+        """The image is gone, and with it what is remembered of its save: another may be saved under its key.
+
+        What somebody else has put there since is not touched.
+        """
+        stored, saver = self._store.head(key), self._savers().get(key)
+        if stored is None or saver is None or saver.has_saved(stored):
+            self._store.delete(key)
         self._notes.remove(key)
         for folder in self._folders():
             # A save that was cut off and has stored nothing may still do so, and would be ours.
-            if folder.save_begun() == key and (was_there or folder.save_ended()):
+            if folder.save_begun() == key and (stored is not None or folder.save_ended()):
                 folder.forget_save()
 
     def _savers(self) -> dict[str, Folder]:
@@ -454,7 +461,7 @@ class NimbusCloud(Cloud):
 
     def _image_resource(self, stored: StoredObject) -> Resource:
         folder = self._savers().get(stored.key)
-        tags = folder.save_tags() if folder else {}
+        tags = folder.save_tags() if folder and folder.has_saved(stored) else {}
         return Resource(ResourceKind.IMAGE, stored.key, name=stored.name, tags=tags, created=stored.modified)
 
 
@@ -573,10 +580,16 @@ class Folder:
         """The image's tags."""
         return dict(_read(self.path / "save.json").get("tags", {}))
 
-    def add_tags(self, tags: Mapping[str, str]) -> None:
-        """More tags of the image."""
+    def finish_save(self, stored: StoredObject, tags: Mapping[str, str]) -> None:
+        """Remember the image as it is stored, and more tags of it."""
         document = _read(self.path / "save.json")
-        _write(self.path / "save.json", {**document, "tags": {**self.save_tags(), **tags}})
+        tags = {**self.save_tags(), **tags}
+        _write(self.path / "save.json", {**document, "etag": stored.etag, "tags": tags})
+
+    def has_saved(self, stored: StoredObject) -> bool:
+        """Whether the object under the image's key is the image: not one whose ETag is another than the image had."""
+        etag = _read(self.path / "save.json").get("etag")
+        return not (etag and stored.etag) or etag == stored.etag
 
     def save_said(self) -> str:
         """What the client has said so far on its stream for errors, where it also tells of success."""
