@@ -139,9 +139,9 @@ class NimbusSite(Site):
         return store.is_public(image_id)
 
     def close(self) -> None:
-        for written in self.home.rglob("save.json"):  # saves run on without their driver
+        for written in self.home.rglob("save.pid"):  # saves run on without their driver
             with suppress(ProcessLookupError, PermissionError):
-                os.killpg(json.loads(written.read_text())["pid"], signal.SIGTERM)
+                os.killpg(int(written.read_text().split()[0]), signal.SIGTERM)
         self._control("reset", {})
 
 

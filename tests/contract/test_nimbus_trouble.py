@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
 import shutil
 import signal
+import subprocess
 import time
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -68,7 +71,7 @@ def _secrets(pid: int = 0) -> list[Path]:
 
 
 def _save_pid(site: NimbusSite, instance_id: str) -> int:
-    return int(json.loads((_folder(site, instance_id).path / "save.json").read_text())["pid"])
+    return int((_folder(site, instance_id).path / "save.pid").read_text().split()[0])
 
 
 def test_the_tags_of_an_image_outlive_the_machine_that_saved_it(site, tmp_path):
@@ -223,6 +226,49 @@ def test_a_client_that_hangs_in_a_launch_is_ended_and_one_workspace_is_made(site
     instance_id = site.cloud().launch(request, site.ledger)
     site.until_instance(instance_id, InstanceState.RUNNING)
     assert [each["id"] for each in site.workspaces()] == [instance_id.rpartition("#")[2]]
+
+
+def _clients(site: NimbusSite) -> list[int]:
+    """The processes of cloud clients at work for this site's driver."""
+    found = []
+    for each in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if os.fsencode(site.home) in (each / "cmdline").read_bytes() and client.is_running(int(each.name)):
+                found.append(int(each.name))
+    return found
+
+
+def test_a_worker_that_is_killed_in_a_launch_takes_its_client_along(site):
+    site.fault("run", "hang_before", seconds=60)
+    request = site.launch_request()
+    worker = multiprocessing.get_context("fork").Process(target=site.cloud().launch, args=(request, site.ledger))
+    worker.start()
+    _until(lambda: not site.planned())
+    worker.kill()
+    worker.join()
+    _until(lambda: _clients(site) == [])
+    instance_id = site.cloud().launch(request, site.ledger)
+    assert [each["id"] for each in site.workspaces()] == [instance_id.rpartition("#")[2]]
+
+
+def test_a_process_with_the_number_of_a_save_that_has_ended_is_not_taken_for_it(site):
+    instance_id = site.running()
+    site.fault("save", "hang_before", seconds=60)
+    _begin_save(site, instance_id)
+    folder = _folder(site, instance_id)
+    assert folder.save_runs()
+    written = folder.path / "save.pid"
+    pid, began = written.read_text().split()
+    with subprocess.Popen(["sleep", "60"], start_new_session=True) as stranger:
+        written.write_text(f"{stranger.pid} {began}")
+        assert not folder.save_runs()
+        folder.end_save()
+        with pytest.raises(subprocess.TimeoutExpired):
+            stranger.wait(timeout=0.5)
+        stranger.kill()
+    written.write_text(f"{pid} {began}")
+    folder.end_save()
+    _until(lambda: not folder.save_runs())
 
 
 def test_a_client_that_hangs_when_asked_is_ended(site, monkeypatch):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from typing import Any
 
@@ -91,8 +90,8 @@ def test_a_save_that_hangs_is_ended_with_its_client(deployment, nimbus):
     nimbus.generator(KVM, time_limits={"save": "6s"})
     nimbus.plan(KVM, "save", "hang_before", seconds=600)
     _fails(deployment, nimbus, "wait until image", "the limit of 6s for snapshot_image (time_limits.save)")
-    [written] = (settings.home() / "nimbus" / KVM).glob("*/save.json")
-    _until(lambda: not nimbus_client.is_running(json.loads(written.read_text())["pid"]))
+    [written] = (settings.home() / "nimbus" / KVM).glob("*/save.pid")
+    _until(lambda: not nimbus_client.is_running(int(written.read_text().split()[0])))
 
 
 def _until(done: Any) -> None:

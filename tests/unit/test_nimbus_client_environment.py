@@ -55,11 +55,9 @@ def create(client: CloudClient, directory: Path) -> None:
 
 
 def save(client: CloudClient, directory: Path) -> None:
-    out, err = directory / "out", directory / "err"
-    keeper = client.begin_save(
-        directory / "history", newname="new", common=False, out=out, err=err, ended=directory / "ended"
-    )
-    os.waitpid(keeper, 0)
+    files = {name: directory / name for name in ("out", "err", "ended", "keeper")}
+    client.begin_save(directory / "history", newname="new", common=False, **files)
+    os.waitpid(int(files["keeper"].read_text().split()[0]), 0)
 
 
 @pytest.mark.parametrize("way", [ask, create, save])

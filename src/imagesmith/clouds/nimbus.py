@@ -27,7 +27,7 @@ from typing import Any, ClassVar
 from imagesmith import settings as deployment
 from imagesmith.clouds.cumulus import COMMON, Cumulus, StoredObject
 from imagesmith.clouds.cumulus_notes import Notes
-from imagesmith.clouds.nimbus_client import CREATE_LIMIT_S, CloudClient, is_running
+from imagesmith.clouds.nimbus_client import CREATE_LIMIT_S, CloudClient
 from imagesmith.clouds.nimbus_errors import failed, is_busy, is_gone, trouble_in
 from imagesmith.clouds.nimbus_words import (
     EPR_FILE,
@@ -72,6 +72,7 @@ from imagesmith.errors import (
     SaveInterrupted,
     SourceImageNotFound,
 )
+from imagesmith.processes import started_at
 
 # The lease ends this long after the build's last moment, so that it never ends a build.
 LEASE_MARGIN_S = 1800.0
@@ -528,25 +529,27 @@ class Folder:
     def begin_save(self, client: CloudClient, request: SaveRequest, *, key: str, cloud: str) -> None:
         """Start the save in a process of its own."""
         document = {**_save_of(request, key=key, cloud=cloud), "host": socket.gethostname(), "began": time.time()}
-        (self.path / "save.ended").unlink(missing_ok=True)
+        for name in ("save.ended", "save.pid"):
+            (self.path / name).unlink(missing_ok=True)
         _write(self.path / "save.json", document)
-        pid = client.begin_save(
+        client.begin_save(
             self.history,
             newname=request.name,
             common=request.public,
             out=self.path / "save.out",
             err=self.path / "save.err",
             ended=self.path / "save.ended",
+            keeper=self.path / "save.pid",
         )
-        _write(self.path / "save.json", {**document, "pid": pid})
 
     def adopt_save(self, request: SaveRequest, *, key: str, cloud: str) -> None:
         """Remember a save whose client this machine knows nothing of."""
         _write(self.path / "save.json", {**_save_of(request, key=key, cloud=cloud), "began": time.time()})
 
     def forget_save(self) -> None:
-        """As if no save had been begun."""
-        for name in ("save.json", "save.err", "save.ended"):
+        """As if no save had been begun; its process is no more."""
+        self.end_save()
+        for name in ("save.json", "save.err", "save.ended", "save.pid"):
             (self.path / name).unlink(missing_ok=True)
 
     def save_of(self) -> str:
@@ -599,14 +602,21 @@ class Folder:
 
     def save_runs(self) -> bool:
         """Whether the save's process runs on this machine."""
-        document = _read(self.path / "save.json")
-        return document.get("host") == socket.gethostname() and is_running(int(document.get("pid") or -1))
+        return self._keeper() != 0
 
     def end_save(self) -> None:
         """The save's process is no more."""
-        if self.save_runs():
+        if pid := self._keeper():
             with suppress(ProcessLookupError):
-                os.killpg(int(_read(self.path / "save.json")["pid"]), signal.SIGTERM)
+                os.killpg(pid, signal.SIGTERM)
+
+    def _keeper(self) -> int:
+        """The number of the save's process, 0 when it does not run on this machine; another may have its number."""
+        if _read(self.path / "save.json").get("host") == socket.gethostname():
+            with suppress(OSError, ValueError):
+                pid, began = (self.path / "save.pid").read_text().split()
+                return int(pid) if started_at(int(pid)) == began else 0
+        return 0
 
 
 def _save_of(request: SaveRequest, *, key: str, cloud: str) -> dict[str, Any]:

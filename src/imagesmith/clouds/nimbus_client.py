@@ -40,11 +40,23 @@ _PREFIX = "imagesmith-nimbus-"
 _TOLD = {"PATH", "HOME", "USER", "LOGNAME", "LANG", "TZ", "TMPDIR", "_JAVA_OPTIONS"}
 _TOLD_OF = ("LC_", "JAVA_", "GLOBUS_")
 # Ends with the client, or with us, and takes the directory of secrets ($1) along; $2 is written only when the client
-# came to an end by itself: a signal's exit codes are above 128.
-_KEEPER = """secrets=$1 ended=$2; shift 2
+# came to an end by itself: a signal's exit codes are above 128. $3 gets the number of this process and when it began
+# (field 22 of proc(5), the 20th behind the name) before the client runs, whatever becomes of whoever started it.
+_KEEPER = """secrets=$1 ended=$2 own=$3; shift 3
 trap 'rm -rf "$secrets"' EXIT; trap 'exit 143' TERM INT HUP
+read -r stat </proc/$$/stat
+(set -- ${stat##*) }; shift 19; echo "$$ $1" >"$own.new")
+mv "$own.new" "$own"; printf %s $$ >"$secrets/pid"
 "$@" & wait $!; code=$?
 [ "$code" -gt 128 ] || echo "$code" >"$ended"
+"""
+# Ends the client as soon as the process that started it is no more, be it killed: nobody would learn what the client
+# has made. That process holds the other end of standard input. Ended itself, the shell ends after the client.
+_TETHER = """exec 3<&0; trap : TERM
+"$@" 3<&- </dev/null & client=$!
+{ read -r _ <&3; trap '' TERM; kill -TERM 0; sleep 5; kill -KILL 0; } >/dev/null 2>&1 & tether=$!
+wait "$client"; wait "$client"
+kill -KILL "$tether" 2>/dev/null || :
 """
 
 
@@ -103,7 +115,8 @@ class CloudClient:
     def create(self, tried: str, history: Path, *, source: str, minutes: int, key: Path, memory_mb: int) -> str:
         """Launch, and return the workspace's number as soon as the service has given one.
 
-        The client would wait until the workspace runs; it is ended before. Raises what the client says went wrong.
+        The client would wait until the workspace runs; it is ended before, and it ends with this process. Raises what
+        the client says went wrong.
         """
         self._budget().spend(tried)
         # The service counts whole minutes, and cuts off what is more.
@@ -111,9 +124,9 @@ class CloudClient:
         with self._secrets(memory_mb=memory_mb) as secrets, tempfile.TemporaryFile("w+") as said:
             argv = self._argv(secrets, history, *arguments)
             child = subprocess.Popen(
-                argv,
+                ["/bin/sh", "-c", _TETHER, "sh", *argv],
                 env=environment(),
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.PIPE,
                 stdout=said,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
@@ -135,15 +148,19 @@ class CloudClient:
             "it is tried again"
         )
 
-    def begin_save(self, history: Path, *, newname: str, common: bool, out: Path, err: Path, ended: Path) -> int:
-        """Start a save that runs on without us; returns the process that keeps its secrets.
+    def begin_save(
+        self, history: Path, *, newname: str, common: bool, out: Path, err: Path, ended: Path, keeper: Path
+    ) -> None:
+        """Start a save that runs on without us.
 
-        `out` and `err` get what the client says, `ended` its exit code once it has come to an end by itself.
+        `out` and `err` get what the client says, `ended` its exit code once it has come to an end by itself, `keeper`
+        the number of the process that keeps its secrets, and when that process began (as `processes.started_at` says).
         """
         self._budget().spend(f"save {newname}")
         secrets = self._make_secrets()
         arguments = ["--save", "--handle", HANDLE, "--newname", newname, *(["--common"] if common else [])]
-        argv = ["/bin/sh", "-c", _KEEPER, "sh", str(secrets), str(ended), *self._argv(secrets, history, *arguments)]
+        files = [str(secrets), str(ended), str(keeper)]
+        argv = ["/bin/sh", "-c", _KEEPER, "sh", *files, *self._argv(secrets, history, *arguments)]
         with out.open("w") as out_stream, err.open("w") as err_stream:
             child = subprocess.Popen(
                 argv,
@@ -153,8 +170,8 @@ class CloudClient:
                 stderr=err_stream,
                 start_new_session=True,
             )
-        (secrets / "pid").write_text(str(child.pid))
-        return child.pid
+        while not keeper.exists() and child.poll() is None:
+            time.sleep(0.01)
 
     @contextlib.contextmanager
     def history_of(self, number: str) -> Iterator[Path]:
@@ -242,6 +259,8 @@ def is_running(pid: int) -> bool:
 
 
 def _end(child: subprocess.Popen[bytes]) -> None:
+    if child.stdin:
+        child.stdin.close()
     for number in (signal.SIGTERM, signal.SIGKILL):
         if child.poll() is not None:
             return
