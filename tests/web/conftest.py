@@ -19,6 +19,7 @@ from imagesmith.catalog.store import Catalog
 from imagesmith.consistency import compare
 from imagesmith.core import TargetState
 from imagesmith.inventory import Inventory, Package
+from imagesmith.parameters import Value
 from imagesmith.plan import Plan, PlannedScript, PlannedSource, PlannedTarget
 from imagesmith.steps.runner import Step
 from imagesmith.web.app import PREFIX, create_app
@@ -134,6 +135,9 @@ class Web:
         image_id: str = "",
         run_id: str = "",
         others: Mapping[str, Inventory] | None = None,
+        version: str = "",
+        content: Mapping[str, Any] | None = None,
+        parameters: Mapping[str, Value] | None = None,
         **about: Any,
     ) -> str:
         """A build of the generator, `about` as its targets' states by cloud; its id.
@@ -144,17 +148,20 @@ class Web:
         build_id = f"20261127-0003{number:02d}-1a2b3c"
         run_id = run_id or f"manual__of_{number}"
         targets = about or {"ec2": TargetState.SUCCESSFUL}
-        content = {"name": generator, "scripts": [{"name": "tools.sh", "text": SCRIPT}], "files": [], "targets": {}}
+        version = version or f"version{number:05d}"
+        scripts = [{"name": "tools.sh", "text": SCRIPT}]
+        plan = plan_of(build_id, generator, version, targets)
+        plan = plan.model_copy(update={"parameters": {**plan.parameters, **(parameters or {})}})
         self.catalog.begin_build(
             build_id=build_id,
             generator=generator,
-            version=f"version{number:05d}",
-            content=content,
+            version=version,
+            content=content or {"name": generator, "scripts": scripts, "files": [], "targets": {}},
             dag_id=generator,
             run_id=run_id,
             requested_by="ann",
             requested_how="manual",
-            plan=plan_of(build_id, generator, f"version{number:05d}", targets).model_dump(mode="json"),
+            plan=plan.model_dump(mode="json"),
             deadline=datetime.now(UTC) + timedelta(hours=1),
             targets=[NewTarget(cloud=cloud, image_name=f"{generator}-{build_id}") for cloud in targets],
         )

@@ -17,9 +17,10 @@ from imagesmith.plan import freeze, new_build_id
 from imagesmith.web.problems import Problem, not_found
 
 CURRENT = "current"
-# A content is stored as its first build had it; these are that build's own and no difference.
+# What a build makes of its template for an image's name: its id, its date.
 _OF_ONE_BUILD = re.compile(r"\d{8}-\d{6}-[0-9a-f]{6}|(?<!\d)\d{8}(?!\d)")
-_LEFT_OUT = ("version", "script_sha256")
+# What is shown elsewhere, and what is a build's own.
+_LEFT_OUT = ("version", "script_sha256", "scripts", "files", "targets", "skip_if_unchanged", "rebuild_of")
 MOST_LINES = 20_000
 
 
@@ -79,8 +80,9 @@ def _unified(old: list[str], new: list[str]) -> list[str]:
 def _content(version: str, document: Mapping[str, Any]) -> Content:
     texts = {f"script {script['name']}": str(script["text"]) for script in document.get("scripts", ())}
     texts |= {f"file {file['path']}": _text_of_file(file) for file in document.get("files", ())}
-    rest = {key: value for key, value in document.items() if key not in (*_LEFT_OUT, "scripts", "files")}
-    return Content(version, _without_build(rest, version), texts)
+    settings = {key: value for key, value in document.items() if key not in _LEFT_OUT}
+    targets = {name: _without_build(target, version) for name, target in document.get("targets", {}).items()}
+    return Content(version, {**settings, "targets": targets}, texts)
 
 
 def _text_of_file(file: Mapping[str, Any]) -> str:
@@ -90,12 +92,12 @@ def _text_of_file(file: Mapping[str, Any]) -> str:
         return f"not text, sha256 {file['sha256']}"
 
 
-def _without_build(value: Any, version: str) -> Any:
-    if isinstance(value, Mapping):
-        return {key: _without_build(item, version) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_without_build(item, version) for item in value]
-    return _OF_ONE_BUILD.sub("…", value.replace(version, "{version}")) if isinstance(value, str) else value
+def _without_build(target: Mapping[str, Any], version: str) -> Mapping[str, Any]:
+    """A target without what its image's name has of one build; where its template is kept, that alone counts."""
+    rest = {key: value for key, value in target.items() if key != "image_name"}
+    if rest.get("image_name_template") or "image_name" not in target:
+        return rest
+    return {**rest, "image_name": _OF_ONE_BUILD.sub("…", target["image_name"].replace(version, "{version}"))}
 
 
 def _flat(at: tuple[str, ...], value: Any) -> Iterator[tuple[str, str]]:
