@@ -12,6 +12,7 @@ from imagesmith.things import Kind
 from imagesmith.web import proofs, runs
 from imagesmith.web.api.builds import BuildId, build_shown, builds_listed, cancelled, retried
 from imagesmith.web.host import Right
+from imagesmith.web.pages.events import page_time
 from imagesmith.web.pages.frame import at, go_to, page
 from imagesmith.web.pages.posted import PostedDep
 from imagesmith.web.pages.starts import Start, asking, go_to_run, refused
@@ -67,7 +68,7 @@ def show_build(parts: PartsDep, caller: CallerDep, request: Request, build_id: B
         lost=lost,
         proven=bool(build.provenance),
         tasks=runs.TASKS,
-        events=at(request, "builds", build_id, "events", at=loaded.timestamp()),
+        events=at(request, "builds", build_id, "events", at=page_time(build, loaded).timestamp()),
         **_consistency(build),
     )
 
