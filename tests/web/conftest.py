@@ -138,6 +138,7 @@ class Web:
         version: str = "",
         content: Mapping[str, Any] | None = None,
         parameters: Mapping[str, Value] | None = None,
+        secrets: tuple[str, ...] = (),
         **about: Any,
     ) -> str:
         """A build of the generator, `about` as its targets' states by cloud; its id.
@@ -151,7 +152,7 @@ class Web:
         version = version or f"version{number:05d}"
         scripts = [{"name": "tools.sh", "text": SCRIPT}]
         plan = plan_of(build_id, generator, version, targets)
-        plan = plan.model_copy(update={"parameters": {**plan.parameters, **(parameters or {})}})
+        plan = plan.model_copy(update={"parameters": {**plan.parameters, **(parameters or {})}, "secrets": secrets})
         self.catalog.begin_build(
             build_id=build_id,
             generator=generator,
