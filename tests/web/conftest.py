@@ -15,6 +15,7 @@ from starlette.routing import Mount
 from starlette.testclient import TestClient
 
 from imagesmith.catalog.records import BuildState, NewTarget
+from imagesmith.catalog.recovery import FoundImage
 from imagesmith.catalog.store import Catalog
 from imagesmith.consistency import compare
 from imagesmith.core import TargetState
@@ -180,6 +181,20 @@ class Web:
             self.catalog.record_provenance(build_id, '{"payload": ""}' if inside else "")
             self.catalog.end_build(build_id, state)
         self.host.runs[generator, run_id] = "failed" if state.ended else "running"
+        return build_id
+
+    def read_back(self, version: str = "versionofold", *, clouds: Iterable[str] = ("ec2",)) -> str:
+        """The id of a build of `tools` of which no more is known than its images' tags on the clouds tell."""
+        build_id = "20260101-000000-abcdef"
+        for cloud in clouds:
+            plan = plan_of(build_id, "tools", version, [cloud])
+            plan = plan.model_copy(update={"scripts": (), "parameters": {}})
+            found = FoundImage(
+                **{"cloud": cloud, "image_id": f"img-{cloud}-{build_id}", "name": "lost", "build_id": build_id},
+                **{"generator": "tools", "version": version, "source_image_id": "v", "inventory_digest": "a" * 64},
+                **{"created_at": datetime(2026, 1, 1, tzinfo=UTC), "plan": plan.model_dump(mode="json")},
+            )
+            self.catalog.recover_image(found)
         return build_id
 
     def _ended(self, build_id: str, cloud: str, state: TargetState, *, image: tuple[str, str]) -> None:

@@ -161,6 +161,17 @@ def test_of_contents_without_templates_the_image_names_are_compared_but_for_what
     assert found[0]["lines"][-1] == "+targets.ec2.image_name: 'gear-{version}-…-…'"
 
 
+def test_what_a_version_that_was_read_back_consisted_of_is_not_known_until_it_is_built(web: Web) -> None:
+    web.read_back("versionofold")
+    version = "/generators/tools/versions/versionofold"
+    assert (web.json(version)["settings"], web.json(version)["texts"]) == (None, None)
+    assert web.json("/generators/tools/diff?old=versionofold")["differences"] is None
+    web.built(version="versionofold")
+    assert web.json(version)["texts"] == {"script tools.sh": SCRIPT}
+    found = web.json("/generators/tools/diff?old=versionofold")
+    assert {each["what"] for each in found["differences"]} == {"settings"}
+
+
 def content_of_file(web: Web) -> Mapping[str, Any]:
     """What a build of the file as it is now leaves in the catalog."""
     loaded = load_all(web.include, only="tools")

@@ -26,11 +26,11 @@ MOST_LINES = 20_000
 
 @dataclass(frozen=True)
 class Content:
-    """All of one version."""
+    """All of one version, None where it is not known: of a version that was read back from its images' tags."""
 
     version: str
-    settings: Mapping[str, Any]
-    texts: Mapping[str, str]
+    settings: Mapping[str, Any] | None
+    texts: Mapping[str, str] | None
 
 
 def content_of(catalog: Catalog, name: str, version: str, *, current: Content | None) -> Content:
@@ -42,7 +42,7 @@ def content_of(catalog: Catalog, name: str, version: str, *, current: Content | 
     stored = catalog.generator_version(name, version)
     if stored is None:
         raise not_found(f"version {version[:80]} of {name}")
-    return _content(version, stored.content)
+    return _content(version, stored.content) if stored.content else Content(version, None, None)
 
 
 def current_content(generator: Generator, clouds: Mapping[str, CloudSettings]) -> Content:
@@ -57,8 +57,13 @@ def current_content(generator: Generator, clouds: Mapping[str, CloudSettings]) -
     return _content(generator.version, document)
 
 
-def differences(old: Content, new: Content) -> list[tuple[str, list[str]]]:
-    """By setting, script or file what differs, as lines of a unified diff; nothing for the same content."""
+def differences(old: Content, new: Content) -> list[tuple[str, list[str]]] | None:
+    """By setting, script or file what differs, as lines of a unified diff; nothing for the same content.
+
+    None where one of them is not known.
+    """
+    if old.settings is None or old.texts is None or new.settings is None or new.texts is None:
+        return None
     found = []
     before, after = dict(_flat((), old.settings)), dict(_flat((), new.settings))
     changed = [key for key in sorted({*before, *after}) if before.get(key) != after.get(key)]
