@@ -114,6 +114,10 @@ configuration() {
   find /etc -xdev -type f ! -path /etc/udev/hwdb.bin ! -path '/etc/selinux/*/policy/*' \( \
     -path "$odd" -exec sh -c "$(armored 'sha256sum <')" sh {} + -o \
     -exec sha256sum {} + \) 2>/dev/null || true
+  # Links of units stand among the services.
+  find /etc -xdev -type l ! -path '*.wants/*' ! -path '*.requires/*' \( \
+    -path "$odd" -exec sh -c "$(armored 'printf "link "; readlink')" sh {} + -o \
+    -exec ls -ldn {} + \) 2>/dev/null || true
 }
 
 {

@@ -56,7 +56,8 @@ class Inventory(_Part):
     """One image's content. All sequences are sorted and hold nothing that differs between two boots of one image.
 
     `os` holds keys of os-release, `services` the enabled units or init scripts, `sockets` lines such as
-    `tcp 0.0.0.0:22`, `configuration` the SHA-256 (hex) of each file under /etc by path, `boot` the kernel's parameters.
+    `tcp 0.0.0.0:22`, `configuration` the SHA-256 (hex) of each file under /etc by path (of a symbolic link, of
+    `-> TARGET`), `boot` the kernel's parameters.
     """
 
     format: Literal[1] = 1

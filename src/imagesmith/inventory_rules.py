@@ -71,6 +71,7 @@ FILES: tuple[FileRule, ...] = (
         r"\.pwd\.lock",
         r"adjtime",
         r"blkid\.tab.*",
+        r"ssl/certs/[0-9a-f]{8}\.\d+",
     ),
 )
 

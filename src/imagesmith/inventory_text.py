@@ -191,8 +191,20 @@ def _setuid(lines: Iterable[str]) -> tuple[SetuidFile, ...]:
 
 def _configuration(lines: Iterable[str]) -> Iterator[tuple[str, str]]:
     for words, path in _with_paths(lines):
-        if words and re.fullmatch(r"[0-9a-f]{64}", words[0]) and inventory_rules.keeps_file(path):
-            yield path, words[0]
+        path, target = _link(words, path)
+        digest = hashlib.sha256(f"-> {target}".encode()).hexdigest() if target else (words or [""])[0]
+        if re.fullmatch(r"[0-9a-f]{64}", digest) and inventory_rules.keeps_file(path):
+            yield path, digest
+
+
+def _link(words: list[str], path: str) -> tuple[str, str]:
+    """A link's path and target, of what else there is the path and no target."""
+    if words[:1] == ["link"]:  # behind a path in base64
+        return path, " ".join(words[1:])
+    if words and words[0].startswith("l"):  # as `ls -l` prints it
+        path, _, target = path.partition(" -> ")
+        return path, target
+    return path, ""
 
 
 def _with_paths(lines: Iterable[str]) -> Iterator[tuple[list[str], str]]:

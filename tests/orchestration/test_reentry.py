@@ -6,6 +6,7 @@ The steps run over the memory cloud; the machine is an SSH server in this proces
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
 import gc
 import hashlib
@@ -15,9 +16,11 @@ import signal
 import sqlite3
 import subprocess
 import threading
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import asyncssh
@@ -42,7 +45,7 @@ from imagesmith.errors import (
     VerificationFailed,
 )
 from imagesmith.keys import derive
-from imagesmith.plan import Plan, PlannedTarget
+from imagesmith.plan import Plan, PlannedFile, PlannedTarget
 from imagesmith.sealing import seal_value
 from imagesmith.shared_looks import SharedLooks
 from imagesmith.steps.runner import Deployment, Step, run_step
@@ -148,6 +151,10 @@ class Machine:
     def runs(self) -> int:
         """How often the script ran."""
         return len((self.home / "runs").read_text().splitlines())
+
+    def connected(self) -> int:
+        """How often somebody connected."""
+        return len(self._connections)
 
     def drop(self) -> None:
         """Cut every connection."""
@@ -261,6 +268,13 @@ def _plan(port: int, *, script: str, tests: tuple[str, ...], verify: bool, limit
     )
 
 
+def _planned(path: Path, content: bytes) -> PlannedFile:
+    encoded = base64.b64encode(content).decode()
+    return PlannedFile(
+        name=path.name, path=str(path), content_base64=encoded, sha256=hashlib.sha256(content).hexdigest()
+    )
+
+
 class World:
     """A build on one memory cloud, and the machine that its instance is."""
 
@@ -279,9 +293,11 @@ class World:
         tests: tuple[str, ...] = (),
         verify: bool = True,
         token: str = "",
+        files: Mapping[Path, bytes] = MappingProxyType({}),
         **limits_s: int,
     ) -> None:
         plan = _plan(self.machine.port, script=script, tests=tests, verify=verify, limits_s=limits_s)
+        plan = plan.model_copy(update={"files": tuple(_planned(*each) for each in files.items())})
         later = datetime.now(UTC) + timedelta(hours=1)
         sealed = {"token": seal_value(SECRET, token, generator="tools", parameter="token", expires=later)}
         plan = plan.model_copy(update={"secrets": ("token",) if token else ()})
@@ -493,6 +509,33 @@ def test_connections_that_break_lose_no_line_and_say_none_twice(world):
         cut.cancel()
     assert [line for line in world.said if line.startswith("line ")] == [f"line {number}" for number in range(40)]
     assert world.machine.runs() == 1
+
+
+def test_a_file_is_not_placed_again_over_what_the_script_made_of_it(world, tmp_path):
+    """A script that prints nothing has started all the same when the connection breaks."""
+    placed = tmp_path / "app.conf"
+    world.begin(
+        script=f"#!/bin/sh\necho run >>$HOME/runs\necho ours >>{placed}\nuntil [ -e $HOME/go ]; do sleep 0.05; done\n",
+        files={placed: b"theirs\n"},
+    )
+    world.enter(Step.LAUNCH_VM)
+    cut = threading.Thread(target=_cut_after, args=(world, placed, "ours"))
+    cut.start()
+    world.enter(Step.CUSTOMIZE)
+    cut.join()
+    assert placed.read_text() == "theirs\nours\n"
+    assert world.machine.runs() == 1
+
+
+def _cut_after(world: World, path: Path, words: str) -> None:
+    """Cut the connection once the file holds the words, and let the script go on when there is a new one."""
+    while not (path.exists() and words in path.read_text()):
+        time.sleep(0.02)
+    before = world.machine.connected()
+    world.machine.drop()
+    while world.machine.connected() == before:
+        time.sleep(0.02)
+    (world.machine.home / "go").touch()
 
 
 def test_a_script_that_waits_for_an_answer_shows_its_question(world):

@@ -252,6 +252,22 @@ def test_a_path_that_no_line_can_hold():
     assert found == {"/etc/a\\x0ab\\\\xff": FILE_SHA}
 
 
+LINK = "lrwxrwxrwx 1 0 0 {} Jan  1  2026 /etc/{} -> {}"
+
+
+def test_a_link_is_content_by_where_it_leads():
+    here = text(configuration=LINK.format(9, "alternatives/vi", "/usr/bin/vim tiny -> x"))
+    later = text(configuration=LINK.format(7, "alternatives/vi", "/usr/bin/vim tiny -> x"))
+    elsewhere = text(configuration=LINK.format(9, "alternatives/vi", "/usr/bin/nvi"))
+    found = read_inventory(here).inventory
+    assert list(found.configuration) == ["/etc/alternatives/vi"]
+    assert found == read_inventory(later).inventory != read_inventory(elsewhere).inventory
+    armored = text(configuration="base64 L2V0Yy9hbHRlcm5hdGl2ZXMvdmk= link /usr/bin/vim tiny -> x")
+    assert read_inventory(armored).inventory == found
+    for own in (LINK.format(9, "mtab", "x"), LINK.format(9, "ssl/certs/0a1b2c3d.0", "x"), "link /etc/x", "l /etc/x"):
+        assert read_inventory(text(configuration=own)).inventory.configuration == {}
+
+
 def test_a_name_that_is_not_utf_8():
     raw = text(configuration="SHA  /etc/NAME").replace(b"SHA", b"a" * 64).replace(b"NAME", b"caf\xe9")
     assert read_inventory(raw).inventory.configuration == {"/etc/caf\\xe9": FILE_SHA}
@@ -356,6 +372,34 @@ def test_the_script_reads_a_root(tmp_path, files, expected):
     _write(tmp_path, files)
     inventory = read_inventory(_printed(tmp_path)).inventory
     assert [f"{package.name} {package.version}" for package in inventory.packages] == expected
+
+
+def test_the_script_tells_where_links_lead(tmp_path):
+    links = {
+        "etc/nginx/sites-enabled/x": "../sites-available/x",
+        "etc/systemd/system/ssh.service": "/dev/null",
+        "etc/localtime": "/usr/share/zone info/UTC -> x",
+        "etc/odd\nlink": "there",
+        "etc/systemd/system/multi-user.target.wants/ssh.service": "/lib/x",
+    }
+    _write(tmp_path, DEBIAN)
+    plain = read_inventory(_printed(tmp_path)).inventory
+    for path, target in links.items():
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).symlink_to(target)
+    inventory = read_inventory(_printed(tmp_path)).inventory
+    told = {
+        path.removeprefix(str(tmp_path)): sha
+        for path, sha in inventory.configuration.items()
+        if path not in plain.configuration
+    }
+    *_, wanted = links
+    assert inventory.services == ("ssh.service",)
+    assert told == {
+        "/" + path.replace("\n", "\\x0a"): hashlib.sha256(f"-> {target}".encode()).hexdigest()
+        for path, target in links.items()
+        if path != wanted
+    }
 
 
 def test_the_script_prints_no_password(tmp_path):

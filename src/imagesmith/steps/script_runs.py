@@ -103,6 +103,14 @@ async def run_series(context: TargetContext, remote: Remote, series: Series) -> 
         await _run(_Run(context, remote, series, index))
 
 
+async def has_begun(context: TargetContext, remote: Remote, series: Series) -> bool:
+    """True once the machine has started the first script, whether or not anything was seen of its output."""
+    progress = await series.progress(context)
+    if progress.index or progress.offset:
+        return True
+    return (await remote.status(_Run(context, remote, series, 0).file_name)).state != "absent"
+
+
 async def _run(run: _Run) -> None:
     context, script = run.context, run.script
     await crash_points.areach(crash_points.BEFORE_CALL)

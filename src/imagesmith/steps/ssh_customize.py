@@ -24,7 +24,7 @@ from imagesmith.masking import MaskedStream
 from imagesmith.ssh import Remote, connect, is_shut_out
 from imagesmith.steps.context import TargetContext
 from imagesmith.steps.inspection import machine_is_ready, take_inventory
-from imagesmith.steps.script_runs import next_chunk, run_series, scripts_of
+from imagesmith.steps.script_runs import has_begun, next_chunk, run_series, scripts_of
 from imagesmith.waiting import in_thread
 
 log = logging.getLogger(__name__)
@@ -66,10 +66,11 @@ async def _work(context: TargetContext, remote: Remote) -> None:
     """Everything that is left to do on the instance, over one connection; returns if the clean-up was seen to end."""
     row = await context.row()
     if not row.cleanup_started_at:
-        if row.script_index == 0 and row.output_offset == 0:
+        scripts = scripts_of(context.plan)
+        if not await has_begun(context, remote, scripts):
             await machine_is_ready(context, remote)
             await _place_files(context, remote)
-        await run_series(context, remote, scripts_of(context.plan))
+        await run_series(context, remote, scripts)
         if not row.inventory_digest:
             await _record_inventory(context, remote)
     await _clean_up(context, remote)
