@@ -12,7 +12,7 @@ import random
 import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import ParamSpec, TypeVar
 
 from imagesmith import crash_points
@@ -53,6 +53,13 @@ class Waits:
     def __init__(self, limit: Limit, *, patience_s: float | None) -> None:
         self._limit = limit
         self._patience_ends = None if patience_s is None else _now() + patience_s
+
+    def within(self, seconds: float, whose: str) -> Waits:
+        """Waits for a part of the step, which end after so long, or at the step's own limit, with the same patience."""
+        limit = Limit(datetime.now(UTC) + timedelta(seconds=seconds), whose)
+        part = Waits(min(self._limit, limit, key=lambda each: each.at), patience_s=None)
+        part._patience_ends = self._patience_ends
+        return part
 
     def left_s(self) -> float:
         """Seconds until the step's limit."""

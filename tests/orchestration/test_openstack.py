@@ -8,10 +8,12 @@ from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 
 import pytest
+from tests.unit.openstack_client import Stack
 
-from imagesmith.core import TargetState
+from imagesmith.core import ResourceKind, TargetState
 from imagesmith.keys import parse_secret
 from imagesmith.sealing import seal
+from imagesmith.steps import terminate
 
 from .conftest import SECRET
 from .openstack_sites import HOTEL, INDIA, SIERRA, Sites
@@ -75,6 +77,21 @@ def test_a_failed_build_on_a_volume_leaves_neither_volume_nor_snapshot(deploymen
     assert run.state == "failed"
     assert openstack.left(SIERRA) == {}
     assert openstack.shown(SIERRA)["volume_snapshots"] == []
+
+
+@pytest.mark.parametrize("status", [503, 409, 0])
+def test_a_volumes_snapshot_goes_though_its_first_deletion_fails_and_another_process_ends_it(
+    deployment, openstack, monkeypatch, status
+):
+    """Only the image names its snapshots: were it gone before them, the next process would not know of any."""
+    monkeypatch.setenv("IMAGESMITH_WORKER_PATIENCE", "0")
+    openstack.settings(SIERRA, fault={"method": "DELETE", "path": "/snapshots/", "status": status})
+    drifting = "#!/bin/sh\n# sandbox: drift sl 5.02-1\n"
+    run = _on_a_volume(deployment, openstack, disk_gib=12, script=drifting, verify=True)
+    assert "5.02-1" in deployment.target(run, SIERRA).error
+    assert (run.state, run.tasks[f"{SIERRA}.terminate"]) == ("failed", "success")
+    shown = openstack.shown(SIERRA)
+    assert (openstack.images(SIERRA), shown["volume_snapshots"], openstack.left(SIERRA)) == ([], [], {})
 
 
 def test_a_volume_too_small_for_the_image_names_the_key(deployment, openstack):
@@ -212,16 +229,45 @@ def test_the_janitor_opens_the_cloud_with_the_builds_own_credential(deployment, 
     assert deployment.catalog.target(build_id, HOTEL).sealed_credential == ""
 
 
-def test_what_is_left_after_its_credential_ended_goes_with_the_next_build_there(deployment, openstack):
+def _without_its_credential(deployment, openstack):
+    """An abandoned build that nobody can log in for any more."""
     build_id = _abandoned(deployment, openstack)
     expired = seal(parse_secret(SECRET), {}, generator="tools", cloud=HOTEL, expires=datetime.now(UTC))
     deployment.catalog.update_target(build_id, HOTEL, sealed_credential=expired)
+    return build_id
+
+
+def test_what_is_left_after_its_credential_ended_goes_with_the_next_build_there(deployment, openstack):
+    build_id = _without_its_credential(deployment, openstack)
     assert deployment.run("imagesmith_janitor", conf={"dry_run": False}).state == "failed"
     assert deployment.run(conf=openstack.sealed()).state == "success"
     # Only what Keystone itself ends at that moment, which this test has not awaited.
     assert set(openstack.left(HOTEL)) == {"application_credentials"}
     assert deployment.catalog.resources(build_id=build_id) == []
     assert deployment.run("imagesmith_janitor", conf={"dry_run": False}).state == "success"
+
+
+def test_an_older_group_on_somebodys_server_is_not_the_next_builds_trouble(deployment, openstack, monkeypatch):
+    monkeypatch.setattr(terminate, "OLDER_LIMIT_S", 10)
+    build_id = _without_its_credential(deployment, openstack)
+    of_old = openstack.shown(HOTEL)["application_credentials"]
+    rows = deployment.catalog.resources(build_id=build_id)
+    group = next(row.resource_id for row in rows if row.kind is ResourceKind.SECURITY_GROUP)
+    stack = Stack(deployment.site.endpoint, HOTEL)
+    stack.token = stack.log_in()
+    somebodys = stack.launch(security_groups=[{"name": group}])
+    stack.becomes(somebodys, "ACTIVE")
+
+    run = deployment.run(conf=openstack.sealed())
+    assert (run.state, run.tasks[f"{HOTEL}.terminate"]) == ("success", "success")
+    assert openstack.shown(HOTEL)["application_credentials"] == of_old, "this build's own has ended"
+    assert [row.resource_id for row in deployment.catalog.resources(build_id=build_id)] == [group]
+
+    stack.do("DELETE", f"{stack.nova}/servers/{somebodys}")
+    stack.gone(f"{stack.nova}/servers/{somebodys}")
+    assert deployment.run(conf=openstack.sealed()).state == "success"
+    assert deployment.catalog.resources(build_id=build_id) == []
+    assert openstack.left(HOTEL) == {"application_credentials": of_old}
 
 
 def test_a_credential_of_a_run_that_never_had_a_build_is_taken_back(deployment, openstack):

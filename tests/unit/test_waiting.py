@@ -117,6 +117,15 @@ def test_a_limit_that_passed_counts_more_than_patience(clock):
         run(waits(0, patience_s=0).pause(1, "w"))
 
 
+def test_a_part_of_a_step_has_its_own_limit_the_steps_and_its_patience(clock):
+    assert waits(60).within(5, "the part's").left_s() == 5
+    assert waits(5).within(60, "the part's").left_s() == 5
+    with pytest.raises(TimeLimitExceeded, match="the part's is used up"):
+        run(waits(60).within(5, "the part's").until(answers(None), "w", every_s=(2,)))
+    with pytest.raises(StillWaiting):
+        run(waits(60, patience_s=1).within(5, "the part's").pause(2, "w"))
+
+
 def test_patience_left_is_never_more_than_the_limit_leaves(clock):
     assert waits(5, patience_s=20).patience_left_s() == 5
     assert waits(60, patience_s=20).patience_left_s() == 20

@@ -17,6 +17,8 @@ from imagesmith.errors import ImagesmithError, Transient
 
 # The build's id at the start of a name of ours; what it looks like is `plan.new_build_id`'s business.
 _BUILD = re.compile(rf"^{PREFIX}(?P<build>\d{{8}}-\d{{6}}-[0-9a-f]+)-")
+# States of a volume's snapshot in which Cinder takes no call to delete it.
+_AT_WORK = ("creating", "deleting")
 
 
 class Inventory:
@@ -112,10 +114,7 @@ class Deletion:
             self._try(address, partial(self._network().delete, address))
         for pair in by_kind[ResourceKind.KEY_PAIR]:
             self._delete(pair, f"/os-keypairs/{pair.id}")
-        taken = self._end_images(by_kind[ResourceKind.IMAGE])
-        for snapshot in by_kind[ResourceKind.SNAPSHOT]:
-            if snapshot.id not in taken:
-                self._delete(snapshot, f"/snapshots/{snapshot.id}", service="block_storage")
+        self._end_images(by_kind[ResourceKind.IMAGE], by_kind[ResourceKind.SNAPSHOT])
         self._end_what_hangs_on_instances(by_kind)
         if self.failures:
             raise self.failures[0]
@@ -139,24 +138,42 @@ class Deletion:
         if ended is not None:
             self.left.append(instance)
 
-    def _end_images(self, images: Iterable[Resource]) -> set[str]:
-        """Delete the images, then the volume snapshots behind them; returns the ids of those snapshots."""
-        behind: set[str] = set()
+    def _end_images(self, images: Iterable[Resource], snapshots: Iterable[Resource]) -> None:
+        """Delete the volume snapshots, then the images they are behind.
+
+        An image stays until all of its snapshots are gone: nothing else names them.
+        """
+        gone = {snapshot.id: self._end_snapshot(snapshot) for snapshot in snapshots}
         for image in images:
             path = f"/images/{image.id}"
             seen = self._try(image, partial(self._api.get, f"look at image {image.id}", path, service="image"))
             if seen is None:
                 continue
-            self._delete(image, path, service="image")
-            for snapshot_id in snapshot_ids(seen.document):
-                behind.add(snapshot_id)
-                snapshot = Resource(ResourceKind.SNAPSHOT, snapshot_id, name=image.name, tags=image.tags)
-                self._delete(snapshot, f"/snapshots/{snapshot_id}", service="block_storage")
-        return behind
+            behind = snapshot_ids(seen.document)
+            for snapshot_id in behind:
+                if snapshot_id not in gone:
+                    snapshot = Resource(ResourceKind.SNAPSHOT, snapshot_id, name=image.name, tags=image.tags)
+                    gone[snapshot_id] = self._end_snapshot(snapshot)
+            if all(gone[snapshot_id] for snapshot_id in behind):
+                self._delete(image, path, service="image")
+            else:
+                self.left.append(image)
 
-    def _delete(self, resource: Resource, path: str, *, service: str = "compute") -> None:
+    def _end_snapshot(self, snapshot: Resource) -> bool:
+        """Whether it is gone; Cinder deletes it after its answer, if at all."""
+        path = f"/snapshots/{snapshot.id}"
+        tried = f"look at {snapshot.kind} {snapshot.id}"
+        seen = self._try(snapshot, partial(self._api.get, tried, path, service="block_storage"))
+        if seen is not None:
+            at_work = seen.document["snapshot"]["status"] in _AT_WORK
+            if at_work or self._delete(snapshot, path, service="block_storage") is not None:
+                self.left.append(snapshot)
+        return snapshot not in self.left
+
+    def _delete(self, resource: Resource, path: str, *, service: str = "compute") -> Any:
+        """The answer; None for a thing that is gone, or that the cloud does not let go."""
         tried = f"delete {resource.kind} {resource.id}"
-        self._try(resource, partial(self._api.ask, tried, "DELETE", path, service=service))
+        return self._try(resource, partial(self._api.ask, tried, "DELETE", path, service=service))
 
     def _try(self, resource: Resource, act: Callable[[], Any]) -> Any:
         try:

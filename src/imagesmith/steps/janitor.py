@@ -21,7 +21,7 @@ from imagesmith.errors import CloudError, ConnectionMissing, ImagesmithError
 from imagesmith.keys import deployment_id
 from imagesmith.plan import Plan, PlannedCloud, PlannedTarget, moment_of
 from imagesmith.shared_looks import SharedLooks
-from imagesmith.steps.leftovers import LASTING, Leftover, builds_over, recorded_leftovers
+from imagesmith.steps.leftovers import LASTING, Leftover, builds_over, is_over, recorded_leftovers
 from imagesmith.steps.publish import publish
 from imagesmith.steps.runner import Credential, Deployment, Step, run_step
 from imagesmith.waiting import Limit, Waits, in_thread
@@ -78,16 +78,21 @@ class Sweep:
         for name, cloud in {**built_on, **self._defined}.items():
             leftovers |= await self._look(cloud, over, now=now, built_on=name in built_on)
         for leftover in sorted(leftovers):
-            self._say(f"{leftover.cloud}: build {leftover.build_id} is over; deleting what it left")
-            await self._end(leftover)
+            if await self._is_still_over(leftover.build_id, now):
+                self._say(f"{leftover.cloud}: build {leftover.build_id} is over; deleting what it left")
+                await self._end(leftover, now)
         for build in over.values():
-            if not build.state.ended:
+            if not build.state.ended and await self._is_still_over(build.build_id, now):
                 self._say(f"build {build.build_id} of {build.generator} was abandoned")
                 if not self._dry_run:
                     await in_thread(publish, build.build_id, catalog=self._catalog, secret=self._deployment.secret)
         if self._failed:
             raise CloudError("the janitor could not do all and tries again next time:\n" + "\n".join(self._failed))
         return self._done
+
+    async def _is_still_over(self, build_id: str, now: datetime) -> bool:
+        """Ask again right before it matters: a sweep may take an hour, in which somebody begins the build anew."""
+        return is_over(await in_thread(self._catalog.build, build_id), now=now)
 
     def _say(self, line: str) -> None:
         self._done.append(line)
@@ -163,7 +168,7 @@ class Sweep:
         cloud = self._open_cloud(target, credential)
         return cloud, SharedLooks(cloud, gather_s=0)
 
-    async def _end(self, leftover: Leftover) -> None:
+    async def _end(self, leftover: Leftover, now: datetime) -> None:
         if self._dry_run:
             return
         try:
@@ -177,7 +182,10 @@ class Sweep:
                 patience_s=None,
             )
         except ImagesmithError as error:
-            self._failed.append(f"{leftover.cloud}: build {leftover.build_id}: {error}")
+            if await self._is_still_over(leftover.build_id, now):
+                self._failed.append(f"{leftover.cloud}: build {leftover.build_id}: {error}")
+            else:
+                self._say(f"{leftover.cloud}: build {leftover.build_id} was begun anew; the rest is left to it")
 
 
 def known_clouds(catalog: Catalog) -> dict[str, PlannedCloud]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from imagesmith.catalog.records import BuildRecord
+from imagesmith.catalog.records import BuildRecord, ResourceRecord
 from imagesmith.catalog.store import Catalog
 from imagesmith.core import ResourceKind, TargetState
 from imagesmith.plan import Plan
@@ -25,7 +26,12 @@ class Leftover:
 
 def builds_over(catalog: Catalog, *, now: datetime) -> dict[str, BuildRecord]:
     """Builds, by id, that no step can still be running of: ended a while ago, or past every limit."""
-    return {build.build_id: build for build in catalog.builds(limit=100_000) if _over_at(build) < now}
+    return {build.build_id: build for build in catalog.builds(limit=100_000) if is_over(build, now=now)}
+
+
+def is_over(build: BuildRecord, *, now: datetime) -> bool:
+    """Whether no step of the build can still be running, by this record of it: it may be begun anew at any time."""
+    return _over_at(build) < now
 
 
 def _over_at(build: BuildRecord) -> datetime:
@@ -35,11 +41,16 @@ def _over_at(build: BuildRecord) -> datetime:
     return past_every_limit if build.ended_at is None else min(build.ended_at + MARGIN, past_every_limit)
 
 
-def recorded_leftovers(catalog: Catalog, over: dict[str, BuildRecord]) -> list[Leftover]:
+def recorded_leftovers(catalog: Catalog, over: Collection[str]) -> list[Leftover]:
     """Targets of builds that are over for which the catalog holds things that should be gone."""
-    rows = [row for row in catalog.resources() if row.build_id in over]
+    return [Leftover(row.build_id, row.cloud) for row in recorded_things(catalog, over)]
+
+
+def recorded_things(catalog: Catalog, over: Collection[str]) -> list[ResourceRecord]:
+    """The things of these builds that should be gone, by the catalog's rows."""
     return [
-        Leftover(row.build_id, row.cloud)
-        for row in rows
-        if row.kind not in LASTING or catalog.target(row.build_id, row.cloud).state is not TargetState.SUCCESSFUL
+        row
+        for row in catalog.resources()
+        if row.build_id in over
+        and (row.kind not in LASTING or catalog.target(row.build_id, row.cloud).state is not TargetState.SUCCESSFUL)
     ]

@@ -9,12 +9,15 @@ from datetime import UTC, datetime
 from imagesmith import crash_points
 from imagesmith.catalog.records import ResourceRecord, TargetRecord
 from imagesmith.core import TAG_CLOUD, Resource, ResourceKind, TargetState
+from imagesmith.errors import BuildStateError, ImagesmithError, Transient
 from imagesmith.plan import Plan
 from imagesmith.steps.context import TargetContext
-from imagesmith.steps.leftovers import builds_over, recorded_leftovers
+from imagesmith.steps.leftovers import Leftover, builds_over, is_over, recorded_leftovers, recorded_things
 from imagesmith.waiting import in_thread
 
 DELETE_LOOKS_S = (0.5, 1, 2, 3, 5)
+# For what each older build has left: a cloud that is well ends an instance in that time.
+OLDER_LIMIT_S = 60
 CANCELLED = "the build was cancelled or this target never got to its end"
 PARTS_OF_AN_IMAGE = (ResourceKind.IMAGE, ResourceKind.SNAPSHOT)
 
@@ -35,28 +38,54 @@ async def _end_all(context: TargetContext) -> TargetRecord:
     intents = [each for each in rows if not each.resource_id]
     if context.cloud.traits.marks_each and not intents:
         # What the catalog knows is all there should be, and what is not can still be found when that has gone.
-        await delete(context, _doomed(row, united([], rows)))
-        await delete(context, _doomed(row, await _left(context)))
+        await delete(context, await _doomed(context, row, united([], rows)))
+        await delete(context, await _doomed(context, row, await _left(context)))
         return row
     found = await _find(context, intents)
     unclear = await _identify(context, intents, found)
-    await delete(context, _doomed(row, united(found, rows)))
+    await delete(context, await _doomed(context, row, united(found, rows)))
     if unclear:
         await _settle(context, row, unclear)
     return row
 
 
 async def _end_older(context: TargetContext) -> None:
-    """What builds that are over have left on a cloud that asks for a password: only now somebody is let in there."""
-    over = await in_thread(builds_over, context.catalog, now=datetime.now(UTC))
+    """What builds that are over have left on a cloud that asks for a password: only now somebody is let in there.
+
+    What can't be deleted is told, and waited for a short while only: it is not this build's failure.
+    """
+    now = datetime.now(UTC)
+    over = await in_thread(builds_over, context.catalog, now=now)
     for leftover in sorted(set(await in_thread(recorded_leftovers, context.catalog, over))):
         if leftover.cloud != context.name:
             continue
-        context.emit(f"{context.name}: deleting what build {leftover.build_id} left, whose credential has ended")
-        plan = Plan.model_validate(over[leftover.build_id].plan)
-        older = replace(context, plan=plan, target=plan.targets[context.name])
-        await _end_all(older)
-        await older.update(sealed_credential="")
+        try:
+            await _end_one_older(context, leftover.build_id, now)
+        except Transient:
+            raise  # the step is tried again
+        except ImagesmithError as error:
+            await _tell_what_stays(context, leftover, error)
+
+
+async def _end_one_older(context: TargetContext, build_id: str, now: datetime) -> None:
+    build = await in_thread(context.catalog.build, build_id)
+    if not is_over(build, now=now):
+        return  # it was begun anew meanwhile
+    context.emit(f"{context.name}: deleting what build {build_id} left, whose credential has ended")
+    plan = Plan.model_validate(build.plan)
+    waits = context.waits.within(OLDER_LIMIT_S, f"the time for what build {build_id} left")
+    older = replace(context, plan=plan, target=plan.targets[context.name], waits=waits)
+    await _end_all(older)
+    await older.update(sealed_credential="")
+
+
+async def _tell_what_stays(context: TargetContext, leftover: Leftover, error: ImagesmithError) -> None:
+    rows = await in_thread(recorded_things, context.catalog, [leftover.build_id])
+    things = [f"{row.kind} {row.resource_id or row.name}" for row in rows if row.cloud == leftover.cloud]
+    context.emit(
+        f"{context.name}: WARNING: of build {leftover.build_id} there is still {', '.join(things)}, which could not be "
+        f"deleted ({error}); see what uses it; the next build here tries again"
+    )
 
 
 async def end_target(context: TargetContext) -> TargetRecord:
@@ -113,8 +142,17 @@ def united(found: list[Resource], rows: Iterable[ResourceRecord]) -> list[Resour
     return list(things.values())
 
 
-def _doomed(row: TargetRecord, resources: list[Resource]) -> list[Resource]:
-    """What has to go: everything, except that a successful target keeps its image and the disks behind it."""
+async def _doomed(context: TargetContext, row: TargetRecord, resources: list[Resource]) -> list[Resource]:
+    """What has to go: everything, except that a successful target keeps its image and the disks behind it.
+
+    Raises BuildStateError where the target, which ended as `row`, was begun anew: what was found may be of its next
+    attempt, which nobody but its own teardown may end.
+    """
+    if (await context.row()).attempt != row.attempt:
+        raise BuildStateError(
+            f"{context.name}: build {context.plan.build_id} was begun anew while what it had left was deleted; "
+            "its own terminate task deletes the rest"
+        )
     if row.state is not TargetState.SUCCESSFUL:
         return resources
     return [resource for resource in resources if resource.kind not in PARTS_OF_AN_IMAGE]
@@ -189,7 +227,7 @@ async def _settle(context: TargetContext, row: TargetRecord, unclear: list[Resou
         )
         await context.waits.pause(context.cloud.traits.settle_s, f"{context.name}: wait for the cloud's listings")
     found = await _find(context, unclear)
-    await delete(context, _doomed(row, found))
+    await delete(context, await _doomed(context, row, found))
     if any(each.kind is ResourceKind.FLOATING_IP for each in await _identify(context, unclear, found)):
         context.emit(
             f"{context.name}: WARNING: the answer to a call for a floating IP was lost and none was found; "
