@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,16 @@ class Chains:
         if clouds and cloud not in clouds:
             return f"{parent} builds no image on {cloud}", f"add {cloud} to {self._folder.name}/{parent}.yaml"
         return None
+
+    def files(self, generators: Iterable[str]) -> list[Path]:
+        """The files of these generators and of all that they start from, those that are not there too."""
+        found: set[str] = set()
+        asked = set(generators)
+        while asked:
+            found |= asked
+            above = {parent for name in asked for parent in (self._clouds(name) or {}).values()}
+            asked = {parent for parent in above - found if NAME_SHAPE.fullmatch(parent)}
+        return [self._folder / f"{name}.yaml" for name in sorted(found)]
 
     def _way(self, start: str, goal: str, *, seen: tuple[str, ...]) -> tuple[str, ...]:
         """The generators from `start` up to `goal`, each made from the next; empty where none leads there."""

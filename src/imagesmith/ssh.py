@@ -21,6 +21,7 @@ import asyncssh
 
 from imagesmith.errors import ConnectionLost, HostKeyMismatch, ImagesmithError
 from imagesmith.keys import KeyPair
+from imagesmith.printed import SAID
 
 CONNECT_TIMEOUT_S = 15.0
 # A dead peer is noticed after interval × count; NAT boxes forget silent connections after a minute or more.
@@ -173,7 +174,7 @@ class Remote:
         if process.exit_status is None or process.exit_status < 0:
             raise ConnectionLost(f"{self._login}: the connection broke during inspect")
         if process.exit_status != 0:
-            raise RemoteFailure(f"{self._login}: inspect failed with {process.exit_status}: {said[-2000:]}")
+            raise RemoteFailure(f"{self._login}: inspect failed with {process.exit_status}{SAID}{said[-2000:]}")
         return bytes(printed)
 
     async def wait_lost(self, seconds: float) -> bool:

@@ -33,17 +33,22 @@ ORDER = (
     "time_limits",
     "clouds",
 )
-SEND_TEXT = "send the text of the file (`yaml`) in place of `document`"
+CHANGE_TEXT = "change its text, in the YAML view or as `yaml` in place of `document`"
 
 
 def edited(text: str, wanted: Mapping[str, Any]) -> str:
-    """The text changed so that it says `wanted`; "" gives a new file. Raises DefinitionError where YAML can't."""
+    """The text changed so that it says `wanted`; "" gives a new file.
+
+    Raises DefinitionError where YAML can't, and for a file that holds what its keys and values do not tell.
+    """
     _bound(wanted)
-    before = read_bytes(text.encode("utf-8", "surrogatepass"), shown_as="the file")
-    if not before.readable or before.findings:
+    if not text:
         yaml = YAML()
         yaml.indent(mapping=2, sequence=4, offset=2)
         return _checked(_dumped(_new(_in_order(wanted)), yaml), wanted)
+    before = read_bytes(text.encode("utf-8", "surrogatepass"), shown_as="the file")
+    if before.findings:
+        raise DefinitionError(f"{'; '.join(map(str, before.findings[:3]))}; {CHANGE_TEXT}")
     text = _without_removed(text, before, wanted)
     before = read_bytes(text.encode(), shown_as="the file")
     try:
@@ -54,7 +59,7 @@ def edited(text: str, wanted: Mapping[str, Any]) -> str:
         _change(root, before.value, wanted)
         return _checked(_dumped(root, yaml), wanted)
     except (YAMLError, AttributeError, TypeError, ValueError) as error:
-        raise DefinitionError(f"the file is written in a way that can't be changed key by key; {SEND_TEXT}") from error
+        raise DefinitionError(f"the file's YAML is of a kind that can't be changed by key; {CHANGE_TEXT}") from error
 
 
 def renamed(text: str, name: str) -> str:
@@ -223,8 +228,8 @@ def _checked(text: str, wanted: Mapping[str, Any]) -> str:
     after: Document = read_bytes(text.encode(), shown_as="the file")
     if not after.readable:
         said = "; ".join(finding.message for finding in after.findings)
-        raise DefinitionError(f"document: can't be written as YAML: {said or 'it is empty'}; {SEND_TEXT}")
+        raise DefinitionError(f"document: can't be written as YAML: {said or 'it is empty'}; {CHANGE_TEXT}")
     if after.value != dict(wanted):
         # An anchor that is used twice, a merged mapping, a number that is not one.
-        raise DefinitionError(f"document: the file would not say what you sent, as it shares values; {SEND_TEXT}")
+        raise DefinitionError(f"document: the file would not say what you sent, as it shares values; {CHANGE_TEXT}")
     return text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -75,8 +76,23 @@ def test_values_that_are_shared_are_not_changed_behind_their_backs() -> None:
     text = "a: &x {b: 1}\nc: *x\n"
     wanted = said(text)
     wanted["c"] = {"b": 2}
-    with pytest.raises(DefinitionError, match="shares values; send the text of the file"):
+    with pytest.raises(DefinitionError, match="shares values; change its text"):
         edited(text, wanted)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("a: 1\nb: 2\na: 3\n", "the file:3: a: the key stands here a second time"),
+        ("a: 1\n2: b\n", "the file:2: the key 2 is not text"),
+        ("a: !x 1\n", "the file:1: a: the tag !x is not read here"),
+        ("a: [1\n", "not YAML"),
+        ("# nothing yet\n", "the file is empty"),
+    ],
+)
+def test_what_keys_and_values_do_not_tell_of_a_file_is_not_lost(text: str, says: str) -> None:
+    with pytest.raises(DefinitionError, match=f"{re.escape(says)}.*; change its text"):
+        edited(text, {"a": 2})
 
 
 @pytest.mark.parametrize(

@@ -61,7 +61,9 @@ INVENTORY = Inventory(
 )
 
 
-def plan_of(build_id: str, generator: str, version: str, clouds: Iterable[str]) -> Plan:
+def plan_of(
+    build_id: str, generator: str, version: str, clouds: Iterable[str], *, secrets: tuple[str, ...] = ()
+) -> Plan:
     """What a build of the generator froze."""
     return Plan(
         build_id=build_id,
@@ -72,6 +74,7 @@ def plan_of(build_id: str, generator: str, version: str, clouds: Iterable[str]) 
         scripts=(PlannedScript(name="tools.sh", text=SCRIPT, sha256="1" * 64),),
         files=(),
         parameters={"extra": ""},
+        secrets=secrets,
         created=datetime.now(UTC),
         time_limit_s=3600,
         targets={
@@ -140,6 +143,7 @@ class Web:
         content: Mapping[str, Any] | None = None,
         parameters: Mapping[str, Value] | None = None,
         secrets: tuple[str, ...] = (),
+        error: str = "no room left; ask for more",
         **about: Any,
     ) -> str:
         """A build of the generator, `about` as its targets' states by cloud; its id.
@@ -152,8 +156,8 @@ class Web:
         targets = about or {"ec2": TargetState.SUCCESSFUL}
         version = version or f"version{number:05d}"
         scripts = [{"name": "tools.sh", "text": SCRIPT}]
-        plan = plan_of(build_id, generator, version, targets)
-        plan = plan.model_copy(update={"parameters": {**plan.parameters, **(parameters or {})}, "secrets": secrets})
+        plan = plan_of(build_id, generator, version, targets, secrets=secrets)
+        plan = plan.model_copy(update={"parameters": {**plan.parameters, **(parameters or {})}})
         self.catalog.begin_build(
             build_id=build_id,
             generator=generator,
@@ -172,7 +176,7 @@ class Web:
             found = inventories[cloud]
             digest = self.catalog.record_inventory(found) if found else ""
             self.catalog.update_target(build_id, cloud, source_image_id=source, inventory_digest=digest)
-            self._ended(build_id, cloud, target, image=(image_id or f"img-{cloud}-{build_id}", image_name))
+            self._ended(build_id, cloud, target, image=(image_id or f"img-{cloud}-{build_id}", image_name), error=error)
         if state.ended:
             comparison = compare(inventories)
             if comparison:
@@ -197,11 +201,11 @@ class Web:
             self.catalog.recover_image(found)
         return build_id
 
-    def _ended(self, build_id: str, cloud: str, state: TargetState, *, image: tuple[str, str]) -> None:
+    def _ended(self, build_id: str, cloud: str, state: TargetState, *, image: tuple[str, str], error: str) -> None:
         self.catalog.start_step(build_id, cloud, Step.LAUNCH_VM)
         if state is TargetState.FAILED:
-            self.catalog.end_step(build_id, cloud, Step.LAUNCH_VM, "no room left; ask for more")
-            self.catalog.fail_target(build_id, cloud, "no room left; ask for more")
+            self.catalog.end_step(build_id, cloud, Step.LAUNCH_VM, error)
+            self.catalog.fail_target(build_id, cloud, error)
             return
         self.catalog.end_step(build_id, cloud, Step.LAUNCH_VM)
         self.catalog.advance_target(build_id, cloud, state)

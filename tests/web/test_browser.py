@@ -16,6 +16,7 @@ from imagesmith.web.app import PREFIX
 from .conftest import TOOLS, Web
 from .fake_host import ADMIN, VIEWER
 from .in_browser import NARROW, choose_theme, faults, log_in, overflow, picture
+from .test_generator_pages import LINES
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -141,6 +142,16 @@ def test_parameters_come_row_by_row(desk: Desk) -> None:
     page.get_by_role("button", name="Save").click()
     page.get_by_text("Saved.").wait_for()
     assert list(desk.web.json("/generators/tools")["document"]["parameters"]) == ["extra", "one", "two"]
+
+
+def test_texts_of_several_lines_come_back_as_they_were(desk: Desk) -> None:
+    desk.web.file("tools").write_text(LINES)
+    page = desk.open("/generators/tools")
+    page.locator("[name='clouds.ec2.public']").check()
+    picture(page, "lines")
+    page.get_by_role("button", name="Save").click()
+    page.get_by_text("Saved.").wait_for()
+    assert desk.web.file("tools").read_text() == LINES.replace("t3.small}", "t3.small, public: true}")
 
 
 def test_a_cloud_is_tested_and_tells_its_answer(desk: Desk) -> None:

@@ -17,9 +17,11 @@ from imagesmith.web import runs
 
 from .conftest import INVENTORY, TOOLS, Web, answer
 from .fake_host import STRANGER, VIEWER
+from .forms import form_in
 
 BOTH = {"ec2": TargetState.SUCCESSFUL, "hotel": TargetState.SUCCESSFUL}
 SECRET = "hunter22"
+KEY = "-----BEGIN KEY-----\nAAAA\nBBBB\n-----END KEY-----\n"
 HOSTILE = '"><script>alert(1)</script>{{7*7}}\r\nSet-Cookie: a=b'
 
 
@@ -85,7 +87,7 @@ def test_what_airflow_or_the_gate_refuses_stands_above_the_form(web: Web) -> Non
     refused = start(web, **{"cloud:hotel": "on", "parameter:extra": "kept <b>", "password:hotel": SECRET})
     assert (refused.status_code, SECRET in refused.text) == (422, False)
     assert "wrong password" in refused.text
-    assert 'value="kept &lt;b&gt;"' in refused.text and 'name="cloud:ec2" value="on">' in refused.text
+    assert ">\nkept &lt;b&gt;</textarea>" in refused.text and 'name="cloud:ec2" value="on">' in refused.text
 
 
 def test_secret_parameters_and_types(web: Web) -> None:
@@ -98,14 +100,30 @@ def test_secret_parameters_and_types(web: Web) -> None:
     text = re.sub(r"parameters:\n.*?\n(?=clouds)", parameters, TOOLS, flags=re.S)
     web.file("tools").write_text(text)
     page = web.page("/generators/tools/build").text
-    assert 'type="password" name="secret:token"' in page and 'type="number"' in page
-    assert "<option selected>false</option>" in page
+    assert re.search(r'<textarea class="masked [^>]* name="secret:token"', page) and 'type="number"' in page
+    assert '<option value="false" selected>false</option>' in page
     start(web, **{"cloud:ec2": "on", "secret:token": SECRET, "parameter:count": "4", "parameter:slow": "true"})
     assert web.host.calls[-1][3]["conf"] == {"token": SECRET, "count": 4, "slow": True, "clouds": ["ec2"]}
     refused = start(web, **{"cloud:ec2": "on", "secret:token": SECRET, "parameter:count": "many"})
     assert (refused.status_code, SECRET in refused.text, "whole number" in refused.text) == (422, False, True)
     refused = start(web, **{"cloud:ec2": "on", "parameter:token": SECRET})
     assert (refused.status_code, SECRET in refused.text) == (422, False)
+
+
+def test_texts_of_several_lines_reach_the_build(web: Web) -> None:
+    parameters = """parameters:
+  greeting: {type: string, default: "\\na 1\\nb 2\\n"}
+  kind: {type: string, default: "a  1\\nb", choices: ["a  1\\nb", c]}
+  key: {type: string, secret: true}
+"""
+    web.file("tools").write_text(re.sub(r"parameters:\n.*?\n(?=clouds)", lambda _: parameters, TOOLS, flags=re.S))
+    fields = form_in(web.page("/generators/tools/build").text)
+    del fields["cloud:hotel"]
+    start(web, **{**fields, "secret:key": KEY.replace("\n", "\r\n")})
+    wanted = {"greeting": "\na 1\nb 2\n", "kind": "a  1\nb", "key": KEY}
+    assert web.host.calls[-1][3]["conf"] == {**wanted, "clouds": ["ec2"]}
+    start(web, **{**fields, "secret:key": f"{SECRET}\r\n"})
+    assert web.host.calls[-1][3]["conf"]["key"] == SECRET, "as from a password field, where Enter is no text"
 
 
 def test_a_run_becomes_its_build(web: Web) -> None:
@@ -201,6 +219,16 @@ def test_a_rebuild_asks_for_what_is_stored_nowhere(web: Web) -> None:
     web.host.refusal = answer(422, "hotel: wrong password")
     refused = post(web, f"/builds/{build_id}/rebuild", **{"password:hotel": SECRET})
     assert (refused.status_code, SECRET in refused.text, "wrong password" in refused.text) == (422, False, True)
+
+
+def test_a_rebuild_takes_secrets_of_several_lines(web: Web) -> None:
+    web.file("tools").write_text(TOOLS.replace("  extra: {", "  key: {type: string, secret: true}\n  extra: {"))
+    build_id = web.built(secrets=("key",))
+    page = web.page(f"/builds/{build_id}/rebuild").text
+    assert re.findall(r'<textarea class="masked [^>]* name="(\S+)"', page) == ["secret:key"]
+    fields = {**form_in(page), "secret:key": KEY.replace("\n", "\r\n")}
+    assert post(web, f"/builds/{build_id}/rebuild", **fields).status_code == 303
+    assert web.host.calls[-1][3]["conf"]["key"] == KEY
 
 
 def test_what_others_wrote_is_text_on_every_page(web: Web) -> None:

@@ -70,6 +70,60 @@ def test_a_change_leaves_comments_order_and_all_that_no_field_is_for(web: Web) -
     assert web.file("tools").read_text().split() == wanted.split()
 
 
+LINES = """\
+name: tools
+description: |      # of several lines
+  Tools
+
+  for everybody
+script: tools.sh
+schedule: "0 3\\n* * 1"
+parameters:
+  greeting:
+    type: string
+    default: |
+      a 1
+      b 2
+    description: "first\\nsecond\\n"
+    choices: ["a 1\\nb 2\\n", other]
+  blank: {type: string, default: "\\n\\nlate"}
+clouds:
+  ec2: {source_image: ami-12345678, ssh_username: admin, instance_type: t3.small}
+"""
+
+
+def test_texts_of_several_lines_stay_as_they_are(web: Web) -> None:
+    web.file("tools").write_text(LINES)
+    fields = opened(web)
+    assert fields["description"] == "Tools\r\n\r\nfor everybody\r\n"
+    assert fields["parameters.0.default"] == "a 1\r\nb 2\r\n"
+    assert fields["parameters.1.default"] == "\r\n\r\nlate"
+    assert saved(web, fields).headers["location"].endswith("?done=saved")
+    assert web.file("tools").read_text() == LINES
+    assert saved(web, fields, clouds__ec2__public="on").status_code == 303
+    assert web.file("tools").read_text() == LINES.replace("t3.small}", "t3.small, public: true}")
+
+
+def test_texts_of_several_lines_are_changed_line_by_line(web: Web) -> None:
+    web.file("tools").write_text(LINES)
+    changes = {"parameters.1.default": "x\r\ny", "parameters.1.description": "one line\r\n"}
+    assert saved(web, opened(web), description="Tools\r\nfor all\r\n", **changes).status_code == 303
+    document = web.json("/generators/tools")["document"]
+    assert document["description"] == "Tools\nfor all\n"
+    assert document["parameters"]["blank"] == {"type": "string", "default": "x\ny", "description": "one line"}
+    assert document["parameters"]["greeting"]["default"] == "a 1\nb 2\n"
+    assert document["schedule"] == "0 3\n* * 1"
+
+
+def test_choices_that_are_no_lines_are_not_changed_as_lines(web: Web) -> None:
+    web.file("tools").write_text(LINES)
+    refused = saved(web, opened(web), parameters__0__choices="a 1\r\nb 2\r\n\r\nother\r\nthird")
+    assert (refused.status_code, "parameters.greeting.choices" in refused.text) == (422, True)
+    assert "YAML view" in html.unescape(refused.text)
+    assert form_in(refused.text)["parameters.0.choices"].endswith("third")
+    assert web.file("tools").read_text() == LINES
+
+
 def test_every_field_reaches_the_file(web: Web) -> None:
     fields = opened(web)
     changes: dict[str, Any] = {
@@ -226,6 +280,26 @@ def test_what_is_no_yaml_has_only_its_text(web: Web) -> None:
     assert "clouds: [" in web.page(f"{AT}/yaml").text
     fields = {**opened(web, f"{AT}/yaml"), "base": '"clouds: ["', "description": "x"}
     assert saved(web, fields).status_code == 422
+
+
+def test_a_file_that_its_values_do_not_tell_is_changed_as_text_only(web: Web) -> None:
+    twice = TOOLS.replace("script: tools.sh", "description: Others  # not ours\nscript: tools.sh")
+    web.file("tools").write_text(twice)
+    fields = opened(web)
+    assert "the key stands here a second time" in web.page(AT).text
+    refused = saved(web, fields, description="Third", clouds__ec2__public="on")
+    assert (refused.status_code, "a second time" in refused.text, "YAML view" in refused.text) == (422, True, True)
+    again = form_in(refused.text)
+    assert (again["description"], again["clouds.ec2.public"]) == ("Third", "on")
+    assert web.file("tools").read_text() == twice
+    copied = saved(web, opened(web, "/generators/_new?copy=tools"), "/generators", name="tools-two")
+    assert (copied.status_code, "a second time" in copied.text) == (422, True)
+    document = {**web.json("/generators/tools")["document"], "description": "Third"}
+    answer = web.ask("PUT", "/generators/tools", json={"document": document}, headers={"If-Match": "*"})
+    assert (answer.status_code, "a second time" in answer.json()["detail"]) == (422, True)
+    assert web.file("tools").read_text() == twice
+    mended = {**opened(web, f"{AT}/yaml"), "yaml": TOOLS}
+    assert saved(web, mended, f"{AT}/yaml").status_code == 303
 
 
 def test_a_generator_is_added(web: Web) -> None:

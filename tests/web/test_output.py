@@ -128,6 +128,28 @@ def test_output_is_for_those_who_may_read_logs(web: Web, monkeypatch: pytest.Mon
     assert (page.status_code, "what was printed" in page.text, "whole output" in page.text) == (200, False, False)
 
 
+@pytest.mark.parametrize("how", ["tools.sh exited 1; the last it printed:\n", "clean-up failed with 1; it said:\n"])
+def test_errors_end_before_output_for_those_who_may_not_read_logs(
+    web: Web, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    error = f"ec2: {how}what was printed\nand more of it"
+    build_id = web.built(state=BuildState.RUNNING, error=error, ec2=TargetState.FAILED)
+    web.catalog.end_build(build_id, BuildState.FAILED, f"ec2: failed: {error}")
+    monkeypatch.setattr(web.host, "logs_are_for", {ADMIN})
+    rest = ("/builds", f"/builds/{build_id}", "/runs/tools/manual__of_0", "/generators", "/generators/tools")
+    pages = ("/builds", f"/builds/{build_id}", f"/builds/{build_id}/events?at=0", "/generators", "/generators/tools")
+    for text in [web.ask("GET", path, user=VIEWER).text for path in rest]:
+        assert how.partition(";")[0] in text and "may read the logs of tools" in text
+        assert "what was printed" not in text and "and more of it" not in text
+    for text in [web.page(path, user=VIEWER).text for path in pages]:
+        assert "what was printed" not in text and "and more of it" not in text
+    assert "may read the logs of tools" in web.page(f"/builds/{build_id}", user=VIEWER).text
+    for text in [*(web.ask("GET", path).text for path in rest), web.page(f"/builds/{build_id}").text]:
+        assert "what was printed" in text and "may read the logs" not in text
+    step = web.json(f"/builds/{build_id}")["targets"][0]["steps"][0]
+    assert step["error"] == error
+
+
 def test_a_long_log_shows_its_end_until_airflow_has_put_it_together(web: Web) -> None:
     build_id = web.built()
     web.catalog.update_target(build_id, "ec2", output_tail="x" * 16_000 + "\x1b[32mthe end\x1b[0m <b>")

@@ -107,6 +107,31 @@ def test_a_generator_with_mistakes_shows_each_with_its_line(web: Web) -> None:
     ]
 
 
+def test_a_generator_is_judged_again_when_what_it_rests_on_changes(web: Web) -> None:
+    def starting(name: str, parent: str, more: str = "") -> None:
+        entry = f"{{source_image: {{generator: {parent}}}, ssh_username: admin, instance_type: t3.small}}"
+        web.file(name).write_text(f"script: tools.sh\n{more}clouds:\n  ec2: {entry}\n")
+
+    def messages() -> list[str]:
+        return [finding["message"] for finding in web.json("/generators/web")["findings"]]
+
+    test = web.include / "scripts" / "t.sh"
+    test.write_text(SCRIPT)
+    starting("web", "base", "tests: [t.sh]\n")
+    starting("base", "root")
+    assert messages() == []
+    starting("root", "web")
+    assert messages() == ["goes in a circle: web from base from root from web"]
+    starting("root", "tools")
+    assert messages() == []
+    web.file("base").unlink()
+    assert messages() == ["there is no generator base"]
+    starting("base", "tools")
+    assert messages() == []
+    test.unlink()
+    assert messages() == ["there is no include/scripts/t.sh"]
+
+
 def test_versions_and_the_difference_of_any_two(web: Web) -> None:
     web.built()
     web.built()

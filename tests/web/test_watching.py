@@ -11,10 +11,11 @@ from imagesmith.catalog.records import BuildState
 from imagesmith.core import TargetState
 from imagesmith.web.pages import events
 
-from .conftest import Web
-from .in_browser import NARROW, WIDE, choose_theme, faults, overflow
+from .conftest import TOOLS, Web
+from .in_browser import NARROW, WIDE, choose_theme, faults, overflow, picture
 from .test_browser import Desk
 from .test_browser import desk as desk  # the fixture
+from .test_build_pages import KEY
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -67,6 +68,23 @@ def test_a_build_goes_from_its_dialog_to_its_image(desk: Desk) -> None:
     page.get_by_role("link", name=f"tools-{build_id}").click()
     page.get_by_role("heading", name="tools-image").wait_for()
     assert page.locator("svg a").count() == 1
+
+
+def test_a_secret_of_several_lines_arrives_whole_and_is_not_seen(desk: Desk) -> None:
+    web = desk.web
+    web.file("tools").write_text(TOOLS.replace("  extra: {", "  key: {type: string, secret: true}\n  extra: {"))
+    page = look(desk, "/generators/tools/build")
+    page.get_by_label("hotel", exact=True).uncheck()
+    page.get_by_label("key").focus()
+    page.keyboard.insert_text(KEY)  # as a paste does
+    hidden = "element => getComputedStyle(element).webkitTextSecurity"
+    assert page.get_by_label("key").evaluate(hidden) == "disc"
+    assert faults(page) == []
+    picture(page, "secret")
+    page.get_by_role("button", name="Build", exact=True).click()
+    page.get_by_text("Airflow has not begun it yet").wait_for()
+    conf = next(call[3]["conf"] for call in web.host.calls if call[1] == "POST")
+    assert conf == {"key": KEY, "extra": "", "clouds": ["ec2"]}
 
 
 def test_the_table_of_builds_moves_by_itself(desk: Desk) -> None:

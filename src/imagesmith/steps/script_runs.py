@@ -15,6 +15,7 @@ from typing import Any
 from imagesmith import crash_points
 from imagesmith.errors import ImagesmithError, ScriptError, TimeLimitExceeded, VerificationFailed
 from imagesmith.plan import Plan, PlannedScript
+from imagesmith.printed import LAST_PRINTED
 from imagesmith.ssh import Remote, RunState, ScriptVanished
 from imagesmith.steps.context import TargetContext
 from imagesmith.steps.output import OutputLines
@@ -142,7 +143,7 @@ async def _follow(run: _Run) -> RunState:
     except TimeLimitExceeded as error:
         lines.flush()  # a question that nobody answers has no line end
         last = lines.tail[-1000:].strip() or "(nothing)"
-        raise TimeLimitExceeded(f"{error}; the last it printed:\n{last}") from error
+        raise TimeLimitExceeded(f"{error}{LAST_PRINTED}{last}") from error
 
 
 async def _follow_to_end(run: _Run, lines: OutputLines) -> RunState:
@@ -220,5 +221,5 @@ def _judge(run: _Run, state: RunState, tail: str) -> None:
     else:
         how = "vanished without an exit code: the machine crashed or ran out of memory, or the script was killed"
     raise run.series.failure(
-        f"{run.context.name}: {run.script.name} {how}; the last it printed:\n{tail[-2000:].strip() or '(nothing)'}"
+        f"{run.context.name}: {run.script.name} {how}{LAST_PRINTED}{tail[-2000:].strip() or '(nothing)'}"
     )

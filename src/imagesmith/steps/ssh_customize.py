@@ -21,6 +21,7 @@ from imagesmith.errors import (
     ScriptError,
 )
 from imagesmith.masking import MaskedStream
+from imagesmith.printed import SAID
 from imagesmith.ssh import Remote, connect, is_shut_out
 from imagesmith.steps.context import TargetContext
 from imagesmith.steps.inspection import machine_is_ready, take_inventory
@@ -113,7 +114,7 @@ async def _stay_with_clean_up(context: TargetContext, remote: Remote, output: As
         state = await remote.status(CLEAN_UP)
         if state.state == "done" and state.rc:
             raise ScriptError(
-                f"{context.name}: clean-up failed with {state.rc}, so nothing is saved; it said:\n"
+                f"{context.name}: clean-up failed with {state.rc}, so nothing is saved{SAID}"
                 f"{said.decode(errors='replace').strip()}"
             )
         # "absent" on a connection that saw it start: it has removed the build's directory, its last act but power-off.

@@ -11,6 +11,7 @@ from fastapi import Depends, Request
 from imagesmith.catalog.records import BuildRecord
 from imagesmith.catalog.store import Catalog
 from imagesmith.errors import BuildStateError
+from imagesmith.printed import without_printed
 from imagesmith.web.door import CALLER
 from imagesmith.web.host import Caller, Host, Right
 from imagesmith.web.output import Outputs
@@ -91,6 +92,14 @@ def require(parts: Parts, caller: Caller, right: Right, name: str) -> None:
         raise not_found(f"generator {name[:80]}")
     if right is not Right.SEE and not parts.host.may(caller, right, name):
         raise forbidden(_DOING[right].format(name=name))
+
+
+def readable(parts: Parts, caller: Caller, error: str, *, of: str) -> str:
+    """An error of a build of the generator `of`; what a machine printed is in it for those who may read its logs."""
+    shorter = without_printed(error)
+    if shorter == error or parts.host.may(caller, Right.READ_LOGS, of):
+        return error
+    return f"{shorter}; what it printed is for those who may {_DOING[Right.READ_LOGS].format(name=of)}"
 
 
 def require_clouds(parts: Parts, caller: Caller) -> None:

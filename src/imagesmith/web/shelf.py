@@ -1,4 +1,4 @@
-"""Generators' files as they lie in `include/generators`, read again only when something they consist of has changed."""
+"""Generators' files as they lie in `include/generators`, read again only when something they rest on has changed."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from imagesmith import settings
+from imagesmith.chains import Chains
 from imagesmith.cloud_settings import FILE_NAME, CloudsFile, read_clouds
 from imagesmith.findings import Finding
 from imagesmith.generator import FOLDER, Generator, generator_files, judge_text
@@ -56,7 +57,7 @@ class Shelf:
     """The deployment's generators; safe to share between threads."""
 
     def __init__(self) -> None:
-        self._kept: dict[Path, tuple[Stamp, Entry]] = {}
+        self._kept: dict[Path, tuple[list[Path], Stamp, Entry]] = {}
         self._clouds: tuple[Stamp, CloudsFile] | None = None
 
     @property
@@ -88,13 +89,14 @@ class Shelf:
         """The generator's file as it is now; a Problem where there is none."""
         path = self.path(name)
         kept = self._kept.get(path)
-        if kept and kept[0] == _stamp(self._consists_of(path, kept[1].generator)):
-            return kept[1]
+        if kept and kept[1] == _stamp(kept[0]):
+            return kept[2]
         entry = self.judged(name, _raw(path))
         if entry.generator is not None:
             if len(self._kept) >= MOST_KEPT:
                 self._kept.clear()
-            self._kept[path] = (_stamp(self._consists_of(path, entry.generator)), entry)
+            paths = self._rests_on(path, entry.generator)
+            self._kept[path] = (paths, _stamp(paths), entry)
         return entry
 
     def now(self, name: str) -> Entry:
@@ -109,11 +111,13 @@ class Shelf:
         )
         return Entry(name, raw, generator, findings)
 
-    def _consists_of(self, path: Path, generator: Generator | None) -> list[Path]:
+    def _rests_on(self, path: Path, generator: Generator) -> list[Path]:
+        """What the generator consists of, and what else it is judged by."""
         include = self.include_dir
-        scripts = [include / "scripts" / script.name for script in generator.scripts] if generator else []
-        files = [include / "files" / file.name for file in generator.files] if generator else []
-        return [path, include / FILE_NAME, *scripts, *files]
+        scripts = [include / "scripts" / script.name for script in (*generator.scripts, *generator.tests)]
+        files = [include / "files" / file.name for file in generator.files]
+        above = Chains(path.parent).files(generator.parents.values())
+        return [path, include / FILE_NAME, *scripts, *files, *above]
 
 
 def _stamp(paths: Iterable[Path]) -> Stamp:
@@ -122,7 +126,7 @@ def _stamp(paths: Iterable[Path]) -> Stamp:
     for path in paths:
         try:
             about = path.stat()
-        except OSError:  # a script inside the generator's own file has no file
+        except OSError:  # a script inside the generator's own file has none, and a generator further up may be missing
             continue
         found.append((str(path), about.st_mtime_ns, about.st_size, about.st_ino))
     return tuple(found)

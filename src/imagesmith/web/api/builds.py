@@ -6,6 +6,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Query, Request, Response, status
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
+from imagesmith.catalog.pages import BuildSummary
 from imagesmith.catalog.records import BuildRecord, BuildState
 from imagesmith.core import TargetState
 from imagesmith.progress import as_json, look
@@ -13,7 +14,7 @@ from imagesmith.web import runs
 from imagesmith.web.api.answers import refusals
 from imagesmith.web.host import Caller, Right
 from imagesmith.web.paging import Listed, Paging, PagingDep, link_pages
-from imagesmith.web.parts import CallerDep, Parts, PartsDep, address, require, the_build, visible_generators
+from imagesmith.web.parts import CallerDep, Parts, PartsDep, address, readable, require, the_build, visible_generators
 from imagesmith.web.problems import not_found
 
 router = APIRouter(tags=["builds"])
@@ -129,7 +130,7 @@ def start_build(
     about = runs.Wanted(wanted.clouds, wanted.parameters, passwords)
     run = started(parts, caller, wanted.generator, about, note=wanted.note)
     response.headers["Location"] = address(request, "runs", run.dag_id, run.run_id)
-    return run_shown(parts, run)
+    return run_shown(parts, caller, run)
 
 
 @router.get("/builds", responses=refusals(422))
@@ -151,19 +152,19 @@ def list_builds(
 @router.get("/builds/{build_id}", responses=refusals(404, 422))
 def read_build(parts: PartsDep, caller: CallerDep, build_id: BuildId) -> BuildShown:
     """One build with its targets, their steps, errors and images."""
-    return build_shown(parts, the_build(parts, caller, build_id))
+    return build_shown(parts, caller, the_build(parts, caller, build_id))
 
 
 @router.post("/builds/{build_id}/cancel", status_code=202, responses=refusals(404, 409, 422, 502))
 def cancel_build(parts: PartsDep, caller: CallerDep, build_id: BuildId) -> RunShown:
     """End the build; what it made on its clouds is deleted, which takes its time."""
-    return run_shown(parts, cancelled(parts, caller, build_id))
+    return run_shown(parts, caller, cancelled(parts, caller, build_id))
 
 
 @router.post("/builds/{build_id}/retry", status_code=202, responses=refusals(404, 409, 422, 502))
 def retry_build(parts: PartsDep, caller: CallerDep, build_id: BuildId) -> RunShown:
     """Build again on the clouds where the build failed, and only there."""
-    return run_shown(parts, retried(parts, caller, build_id))
+    return run_shown(parts, caller, retried(parts, caller, build_id))
 
 
 @router.get("/runs/{generator}/{run_id:path}", responses=refusals(404, 422, 502))
@@ -179,7 +180,7 @@ def read_run(
     run = runs.find(parts.host, caller, generator, run_id)
     if run is None:
         raise not_found(f"run {run_id[:80]} of {generator}")
-    return run_shown(parts, run)
+    return run_shown(parts, caller, run)
 
 
 def cancelled(parts: Parts, caller: Caller, build_id: str) -> runs.Run:
@@ -214,10 +215,17 @@ def builds_listed(
         limit=paging.limit,
         offset=paging.offset,
     )
-    return Listed(items=[BuildListed.model_validate(build) for build in builds], total=total)
+    return Listed(items=[build_listed(parts, caller, build) for build in builds], total=total)
 
 
-def run_shown(parts: Parts, run: runs.Run) -> RunShown:
+def build_listed(parts: Parts, caller: Caller, build: BuildSummary) -> BuildListed:
+    """The build as a list shows it."""
+    shown = BuildListed.model_validate(build)
+    shown.error = readable(parts, caller, shown.error, of=shown.generator)
+    return shown
+
+
+def run_shown(parts: Parts, caller: Caller, run: runs.Run) -> RunShown:
     """The run, and its build if that has begun."""
     build = parts.catalog.find_build(run.dag_id, run.run_id)
     return RunShown(
@@ -225,11 +233,16 @@ def run_shown(parts: Parts, run: runs.Run) -> RunShown:
         run_id=run.run_id,
         state=run.state,
         url=runs.page_of(parts.host, run.dag_id, run.run_id),
-        build=build_shown(parts, build) if build else None,
+        build=build_shown(parts, caller, build) if build else None,
     )
 
 
-def build_shown(parts: Parts, build: BuildRecord) -> BuildShown:
+def build_shown(parts: Parts, caller: Caller, build: BuildRecord) -> BuildShown:
     """The build as it is now, with its targets."""
     url = runs.page_of(parts.host, build.dag_id, build.run_id)
-    return BuildShown.model_validate(as_json(look(parts.catalog, build), url=url))
+    shown = BuildShown.model_validate(as_json(look(parts.catalog, build), url=url))
+    failing: list[BuildShown | TargetShown | StepShown] = [shown, *shown.targets]
+    failing += [step for target in shown.targets for step in target.steps]
+    for part in failing:
+        part.error = readable(parts, caller, part.error, of=shown.generator)
+    return shown

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from imagesmith.names import NAME_SHAPE
 from imagesmith.web import saving
 from imagesmith.web.api.answers import Mistake, refusals
-from imagesmith.web.api.builds import BuildListed
+from imagesmith.web.api.builds import BuildListed, build_listed
 from imagesmith.web.host import Caller, Right
 from imagesmith.web.paging import Listed, Paging, PagingDep, link_pages
 from imagesmith.web.parts import CallerDep, Parts, PartsDep, address, require
@@ -208,10 +208,10 @@ def generators_page(parts: Parts, caller: Caller, search: str, paging: Paging) -
     seen = parts.host.sees(caller, parts.shelf.names())
     names = sorted(name for name in seen if search.strip().lower() in name)
     page = names[paging.offset : paging.offset + paging.limit]
-    return Listed(items=listed(parts, page), total=len(names))
+    return Listed(items=listed(parts, caller, page), total=len(names))
 
 
-def listed(parts: Parts, names: list[str]) -> list[GeneratorListed]:
+def listed(parts: Parts, caller: Caller, names: list[str]) -> list[GeneratorListed]:
     """The generators of those names, without those whose file went away meanwhile."""
     latest = parts.catalog.latest_builds(names)
     found = []
@@ -220,7 +220,7 @@ def listed(parts: Parts, names: list[str]) -> list[GeneratorListed]:
             entry = parts.shelf.entry(name)
         except Problem:
             continue
-        build = BuildListed.model_validate(latest[name]) if name in latest else None
+        build = build_listed(parts, caller, latest[name]) if name in latest else None
         found.append(GeneratorListed(**_summary(entry), last_build=build))
     return found
 
@@ -248,7 +248,7 @@ def generator_shown(parts: Parts, caller: Caller, entry: Entry) -> GeneratorShow
     latest = parts.catalog.latest_builds([entry.name]).get(entry.name)
     return GeneratorShown(
         **_summary(entry),
-        last_build=BuildListed.model_validate(latest) if latest else None,
+        last_build=build_listed(parts, caller, latest) if latest else None,
         etag=entry.etag,
         document=entry.document,
         yaml=entry.text,

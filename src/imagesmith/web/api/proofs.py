@@ -75,4 +75,4 @@ def rebuild(
     passwords = {cloud: secret.get_secret_value() for cloud, secret in wanted.passwords.items()}
     run = proofs.rebuild(parts, caller, build, runs.Wanted(None, wanted.parameters, passwords), note=wanted.note)
     response.headers["Location"] = address(request, "runs", run.dag_id, run.run_id)
-    return run_shown(parts, run)
+    return run_shown(parts, caller, run)

@@ -60,7 +60,7 @@ def show_build(parts: PartsDep, caller: CallerDep, request: Request, build_id: B
     return page(
         request,
         "build.html",
-        build=build_shown(parts, build),
+        build=build_shown(parts, caller, build),
         plan=Plan.model_validate(build.plan),
         tails={target.cloud: (target.output_tail, target.test_output_tail) for target in targets},
         may_read=parts.host.may(caller, Right.READ_LOGS, build.generator),

@@ -1,7 +1,8 @@
 """A generator's document as fields of a form, and the document that changed fields make of it.
 
-Fields are texts by name, as a browser sends them; a box that is not ticked is not there. What a field does not cover,
-and what its field still says, stays as it is in the document.
+Fields are texts by name, as a browser sends them: with plain line ends, and with none where the field has one line; a
+box that is not ticked is not there. What a field does not cover, and what its field still says, stays as it is in the
+document.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections.abc import Collection, Mapping
 from copy import deepcopy
 from typing import Any
 
-from imagesmith.web.problems import Problem
+from imagesmith.web.problems import Problem, refused_field
 
 Fields = dict[str, str]
 Document = Mapping[str, Any]
@@ -23,13 +24,15 @@ BY_ID, BY_NAME, BY_GENERATOR = "id", "name", "generator"
 ON = "on"
 PARAMETER_KEYS = ("type", "default", "choices", "description", "secret")
 CLOUD_TEXTS = ("ssh_username", "instance_type", "image_name")
-PLAIN = ("description", "schedule", "time_limit")
+PLAIN_LINES = ("schedule", "time_limit")
+PLAIN = ("description", *PLAIN_LINES)
 MOST_ROWS = 200
 
 
 def fields_of(document: Document) -> Fields:
-    """What the form shows of the document; texts as they are, whatever the validator says to them."""
-    fields = {key: _text(document[key]) for key in PLAIN if key in document}
+    """What the form shows of the document, whatever the validator says to it."""
+    fields = {"description": _text(document["description"])} if "description" in document else {}
+    fields |= {key: _line(document[key]) for key in PLAIN_LINES if key in document}
     fields |= _script_fields(document)
     for number, (name, about) in enumerate(_mapping(document.get("parameters")).items()):
         fields |= _parameter_fields(f"parameters.{number}", str(name), _mapping(about))
@@ -64,7 +67,7 @@ def _script_fields(document: Document) -> Fields:
     if several is None and isinstance(one, str) and not _is_text(one):
         return {"how": FILES, "script_files": one}
     if several is None:
-        return {"how": TEXT, "script": one if isinstance(one, str) else ""}
+        return {"how": TEXT, "script": _text(one) if isinstance(one, str) else ""}
     names = several if isinstance(several, list) else []
     if one is None and all(isinstance(name, str) and not _is_text(name) for name in names):
         return {"how": FILES, "script_files": "\n".join(names)}
@@ -96,7 +99,7 @@ def _field_of_script(how: str) -> str:
 
 
 def _parameter_fields(at: str, name: str, about: Document) -> Fields:
-    fields = {f"{at}.name": name, f"{at}.was": name, f"{at}.type": _text(about.get("type", "string"))}
+    fields = {f"{at}.name": _line(name), f"{at}.was": name, f"{at}.type": _line(about.get("type", "string"))}
     fields |= {f"{at}.{key}": _text(about[key]) for key in ("default", "description") if key in about}
     choices = about.get("choices")
     fields |= {f"{at}.choices": "\n".join(map(_text, choices))} if isinstance(choices, list) else {}
@@ -117,27 +120,37 @@ def _parameters(base: Document, fields: Mapping[str, str], before: Fields) -> di
         about = deepcopy(base.get(was)) if was in numbers else {}
         known = {key: before.get(f"parameters.{numbers[was]}.{key}", "") for key in said} if was in numbers else {}
         if said != known:
-            about = _parameter(dict(_mapping(about)), said, known)
+            about = _parameter(dict(_mapping(about)), said, known, at=f"parameters.{name}")
         if name in found:
             raise Problem(422, f"parameters: {name[:80]} stands there twice; name each once")
         found[name] = about
     return found
 
 
-def _parameter(about: dict[str, Any], said: Fields, known: Fields) -> dict[str, Any]:
+def _parameter(about: dict[str, Any], said: Fields, known: Fields, *, at: str) -> dict[str, Any]:
     kind = said["type"]
     anew = kind != known.get("type")
     if anew:
         about["type"] = kind
     for key in ("default", "description"):
         if said[key] != known.get(key, "") or (anew and key == "default"):
-            value = said[key] if key == "description" else _typed(kind, said[key])
+            value = _tidy(said[key]) if key == "description" else _typed(kind, said[key])
             _set_or_remove(about, key, value, keep=value is False or value == 0)
     if said["choices"] != known.get("choices", "") or anew:
+        _refuse_unlike_lines(about.get("choices"), at=f"{at}.choices")
         _set_or_remove(about, "choices", [_typed(kind, line) for line in said["choices"].split("\n") if line])
     if said["secret"] != known.get("secret", ""):
         _set_or_remove(about, "secret", said["secret"] == ON)
     return about
+
+
+def _refuse_unlike_lines(choices: object, *, at: str) -> None:
+    """Raises Problem where choices would be others once they were written one a line."""
+    texts = map(_text, choices) if isinstance(choices, list) else ()
+    if any(not text or "\n" in text for text in texts):
+        raise refused_field(
+            422, at, "one is empty or has several lines, which lines can't tell", "change them in the YAML view"
+        )
 
 
 def _typed(kind: str, text: str) -> Any:
@@ -153,14 +166,14 @@ def _typed(kind: str, text: str) -> Any:
 
 
 def _cloud_fields(at: str, entry: Document) -> Fields:
-    fields = {f"{at}.on": ON, **{f"{at}.{key}": _text(entry[key]) for key in CLOUD_TEXTS if key in entry}}
+    fields = {f"{at}.on": ON, **{f"{at}.{key}": _line(entry[key]) for key in CLOUD_TEXTS if key in entry}}
     fields |= {f"{at}.public": ON} if entry.get("public") is True else {}
     fields |= {f"{at}.required": ON} if entry.get("required", True) is True else {}
     source = entry.get("source_image", "")
     if not isinstance(source, Mapping):
-        return fields | {f"{at}.source": BY_ID, f"{at}.source_id": _text(source)}
+        return fields | {f"{at}.source": BY_ID, f"{at}.source_id": _line(source)}
     kind = BY_GENERATOR if "generator" in source else BY_NAME
-    texts = {key: _text(source[key]) for key in ("name", "owner", "generator") if key in source}
+    texts = {key: _line(source[key]) for key in ("name", "owner", "generator") if key in source}
     return fields | {f"{at}.source": kind, **{f"{at}.source_{key}": text for key, text in texts.items()}}
 
 
@@ -207,7 +220,12 @@ def _source(was: Any, at: str, fields: Mapping[str, str]) -> Any:
 def _put(section: dict[str, Any], key: str, text: str | None, *, before: str) -> None:
     """Sets the key to a text that has changed; an emptied field removes it."""
     if text is not None and text != before:
-        _set_or_remove(section, key, text.strip() if "\n" not in text else text)
+        _set_or_remove(section, key, _tidy(text))
+
+
+def _tidy(text: str) -> str:
+    """One line without what stands around it, such as the line end of Enter; several lines as they were typed."""
+    return text if "\n" in text.strip() else text.strip()
 
 
 def _set_or_remove(section: dict[str, Any], key: str, value: Any, *, keep: bool = False) -> None:
@@ -222,6 +240,13 @@ def _mapping(value: object) -> Document:
 
 
 def _text(value: object) -> str:
+    """The value as a field of several lines holds it."""
     if value is None:
         return ""
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    text = str(value).lower() if isinstance(value, bool) else str(value)
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _line(value: object) -> str:
+    """The value as a field of one line holds it: a browser takes line ends out."""
+    return _text(value).replace("\n", "")

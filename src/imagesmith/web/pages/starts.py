@@ -41,7 +41,8 @@ class Start:
         def of(prefix: str) -> dict[str, str]:
             return {name[len(prefix) :]: text for name, text in fields.items() if name.startswith(prefix)}
 
-        secrets, passwords = ({name: text for name, text in of(kind).items() if text} for kind in (SECRET, PASSWORD))
+        secrets = {name: given for name, text in of(SECRET).items() if (given := _without_enter(text))}
+        passwords = {name: text for name, text in of(PASSWORD).items() if text}
         return cls(tuple(of(CLOUD)), of(PARAMETER), secrets, passwords)
 
     @classmethod
@@ -147,6 +148,11 @@ def _form(
         as_text=_text,
         **refused(problem),
     )
+
+
+def _without_enter(text: str) -> str:
+    """One line without the line end that Enter made, which nobody sees in a masked field; several lines as they are."""
+    return text if "\n" in text.strip("\n") else text.strip("\n")
 
 
 def _text(value: object) -> str:
