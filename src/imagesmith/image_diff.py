@@ -20,27 +20,29 @@ SIGNS = {"added": "+", "removed": "-", "changed": "~"}
 class ImageDiff:
     """From one image to another; `inside` is None where one of them was never looked into.
 
-    `scripts` are unified diffs by name, `files` and `parameters` hold the values before and after, None for none.
+    `scripts` are unified diffs by name, `files` and `parameters` hold the values before and after, None for none. All
+    three are None where one of the images was read back from its cloud, which tells nothing of them.
     """
 
     before: Story
     after: Story
     inside: list[Change] | None
-    scripts: dict[str, list[str]]
-    files: dict[str, tuple[Any, Any]]
-    parameters: dict[str, tuple[Any, Any]]
+    scripts: dict[str, list[str]] | None
+    files: dict[str, tuple[Any, Any]] | None
+    parameters: dict[str, tuple[Any, Any]] | None
 
 
 def diff(before: Story, after: Story) -> ImageDiff:
     """All that differs between two images, of whatever clouds, builds and generators."""
     both = (before.inventory, after.inventory)
+    known = not (before.read_back or after.read_back)
     return ImageDiff(
         before=before,
         after=after,
         inside=changes(both[0], both[1]) if both[0] is not None and both[1] is not None else None,
-        scripts=_scripts(before.plan, after.plan),
-        files=_unequal(_files(before.plan), _files(after.plan)),
-        parameters=_unequal(before.plan.parameters, after.plan.parameters),
+        scripts=_scripts(before.plan, after.plan) if known else None,
+        files=_unequal(_files(before.plan), _files(after.plan)) if known else None,
+        parameters=_unequal(before.plan.parameters, after.plan.parameters) if known else None,
     )
 
 
@@ -62,9 +64,9 @@ def as_json(found: ImageDiff) -> dict[str, Any]:
             for side, image in images.items()
         },
         "inside": None if found.inside is None else [_change_json(change) for change in found.inside],
-        "scripts": {name: "\n".join(lines) for name, lines in found.scripts.items()},
-        "files": {path: list(values) for path, values in found.files.items()},
-        "parameters": {name: list(values) for name, values in found.parameters.items()},
+        "scripts": None if found.scripts is None else {name: "\n".join(lines) for name, lines in found.scripts.items()},
+        "files": _pairs_json(found.files),
+        "parameters": _pairs_json(found.parameters),
     }
 
 
@@ -77,9 +79,20 @@ def told(found: ImageDiff) -> list[str]:
     lines += _inside_lines(found)
     for title, pairs in (("uploaded files", found.files), ("parameters", found.parameters)):
         lines += [title, *(_pair(name, *values) for name, values in pairs.items())] if pairs else []
-    for name, text in found.scripts.items():
+    for name, text in (found.scripts or {}).items():
         lines += [f"script {name}", *(f"  {line}" for line in text)]
+    unknown = making_unknown(found)
+    lines += [unknown] if unknown else []
     return lines if len(lines) > 2 else [*lines, "nothing differs"]
+
+
+def making_unknown(found: ImageDiff) -> str:
+    """Of which of the two it is not known what made them, "" where it is known of both."""
+    lost = [f"{side.image.cloud}/{side.image.image_id}" for side in (found.before, found.after) if side.read_back]
+    if not lost:
+        return ""
+    why = "read back from the clouds' tags, which do not tell"
+    return f"scripts, files and parameters are not known of {' and '.join(dict.fromkeys(lost))}: {why}"
 
 
 def by_digest(before: ImageRecord, after: ImageRecord) -> str:
@@ -121,6 +134,10 @@ def _change_json(change: Change) -> dict[str, str]:
         "before": change.before,
         "after": change.after,
     }
+
+
+def _pairs_json(pairs: Mapping[str, tuple[Any, Any]] | None) -> dict[str, list[Any]] | None:
+    return None if pairs is None else {name: list(values) for name, values in pairs.items()}
 
 
 def _pair(name: str, before: Any, after: Any) -> str:

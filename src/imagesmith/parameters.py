@@ -45,6 +45,7 @@ NOUNS: Mapping[str, str] = {
     "number": "a number",
     "boolean": "true or false",
 }
+_PLAINEST: Mapping[str, Value] = {"string": "", "integer": 0, "number": 0, "boolean": False}
 _TYPE_CURES: Mapping[str, str] = {
     "string": "put it in quotes",
     "integer": "write digits only, without quotes",
@@ -165,6 +166,15 @@ def accept(name: str, parameter: Parameter, value: object) -> Value:
         raise DefinitionError(f"parameter {name}: {value!r:.60} is not one of the choices; use {_or(parameter)}")
     assert isinstance(value, str | int | float | bool)
     return value
+
+
+def fitting(name: str, parameter: Parameter, value: object) -> Value:
+    """The value where the parameter takes it, else one that it does: for a run that only has to bring some."""
+    try:
+        return accept(name, parameter, value)
+    except DefinitionError:
+        choice: Value = parameter.choices[0] if parameter.choices else _PLAINEST[parameter.type]
+        return choice
 
 
 def from_text(name: str, parameter: Parameter, text: str) -> Value:

@@ -14,6 +14,7 @@ from typing import Any
 
 from imagesmith.airflow_client import AirflowClient, NoSuchRun, Run
 from imagesmith.catalog.records import BuildRecord, BuildState, ImageRecord, StepRecord, TargetRecord
+from imagesmith.catalog.recovery import READ_BACK
 from imagesmith.catalog.store import Catalog
 from imagesmith.core import TargetState
 from imagesmith.errors import BuildFailed, SetupError, Transient
@@ -183,7 +184,7 @@ def unexplained(progress: BuildProgress) -> list[str]:
 
 
 def as_json(progress: BuildProgress, *, url: str) -> dict[str, Any]:
-    """The build for programs: times in ISO 8601, ids "" where there is none yet."""
+    """The build for programs: times in ISO 8601, ids "" where there is none yet, no address where no run is known."""
     build = progress.build
     return {
         "build_id": build.build_id,
@@ -193,7 +194,7 @@ def as_json(progress: BuildProgress, *, url: str) -> dict[str, Any]:
         "error": build.error,
         "dag_id": build.dag_id,
         "run_id": build.run_id,
-        "url": url,
+        "url": "" if build.requested_how == READ_BACK else url,
         "attempt": build.attempt,
         "requested_by": build.requested_by,
         "requested_how": build.requested_how,

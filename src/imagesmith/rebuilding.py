@@ -12,6 +12,7 @@ from imagesmith.cloud_settings import CloudSettings
 from imagesmith.errors import DefinitionError
 from imagesmith.generator import Generator
 from imagesmith.image_names import render
+from imagesmith.parameters import fitting
 from imagesmith.plan import CLOUDS_PARAM, REBUILD_PARAM, Plan, PlannedSource, PlannedTarget
 
 
@@ -56,17 +57,17 @@ def resolved(plan: Plan, source_image_ids: Mapping[str, str]) -> Plan:
 def conf_of(plan: Plan, generator: Generator | None) -> dict[str, Any]:
     """The conf of a run that builds the plan again: its build, its clouds, and parameters that have no default today.
 
-    The values come from the catalog; those in the conf only get the run past Airflow's own check. `generator` is its
-    file as it is now, if that can be read.
+    The values that count come from the catalog; those in the conf only get the run past Airflow's own check, which is
+    by the parameters of today. `generator` is its file as it is now, if that can be read.
     """
-    wanted = list(plan.parameters)
+    values = plan.parameters
     if generator is not None:
-        wanted = [name for name, parameter in generator.parameters.items() if parameter.default is None]
-    return {
-        **{name: plan.parameters[name] for name in wanted if name in plan.parameters},
-        CLOUDS_PARAM: list(plan.targets),
-        REBUILD_PARAM: plan.build_id,
-    }
+        values = {
+            name: fitting(name, parameter, plan.parameters.get(name))
+            for name, parameter in generator.parameters.items()
+            if parameter.default is None and not parameter.secret
+        }
+    return {**values, CLOUDS_PARAM: list(plan.targets), REBUILD_PARAM: plan.build_id}
 
 
 def rebuilt(

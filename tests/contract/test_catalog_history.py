@@ -147,6 +147,16 @@ def test_what_the_catalog_has_is_never_overwritten_by_what_is_read_back(catalog:
     assert catalog.generator_version("dstat", "0123456789ab").content != {}  # type: ignore[union-attr]
 
 
+def test_a_version_that_was_read_back_is_known_once_it_is_built(catalog: Catalog) -> None:
+    catalog.recover_image(found())
+    begun = begin(catalog, build_id="20260303-120000-a1b2c3")
+    version = catalog.generator_version("dstat", begun.version)
+    assert version is not None
+    assert (version.content["name"], version.created_at) == ("dstat", NOON - timedelta(days=9))
+    begin(catalog, build_id="20260304-120000-a1b2c3", run_id="manual__2", content={"name": "other"})
+    assert catalog.generator_version("dstat", begun.version) == version, "the first content stays"
+
+
 def test_a_comparison_is_kept_with_the_build_and_replaced_by_a_later_one(catalog: Catalog) -> None:
     build = begin(catalog)
     catalog.record_comparison(build.build_id, verdict="different", comparison={"differences": []})

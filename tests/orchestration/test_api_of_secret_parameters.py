@@ -73,3 +73,8 @@ def test_what_is_no_value_or_comes_on_another_road_makes_no_run(api):
         assert "token: a secret parameter is taken" in answer.json()["detail"]
     assert len(api.get(KEYED).json()["dag_runs"]) == before
     assert b"Pl4nted" not in everything_airflow_keeps()
+
+
+def test_a_rebuild_of_a_build_that_had_none_needs_none(api):
+    answer = start(api, rebuild="20261127-000303-1a2b3c")
+    assert (answer.status_code, answer.json()["conf"]) == (200, {"rebuild": "20261127-000303-1a2b3c"})

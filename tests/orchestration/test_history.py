@@ -10,9 +10,10 @@ import yaml
 from imagesmith import settings
 from imagesmith.catalog.records import BuildState
 from imagesmith.catalog.recovery import READ_BACK
+from imagesmith.generator import load_all
 from imagesmith.lineage import drawn, lineage_of
 from imagesmith.plan import Plan
-from imagesmith.rebuilding import inputs_sha256
+from imagesmith.rebuilding import conf_of, inputs_sha256
 from imagesmith.story import story_of
 
 from .conftest import on_both
@@ -97,6 +98,24 @@ def test_a_rebuild_has_the_same_inputs_though_all_files_have_changed(deployment)
     assert (target.source_image_id, target.output_tail) == (source, "hello\n")
     assert target.image_name == f"tools-{new.build_id}"
     assert deployment.site.left() == []
+
+
+def test_a_rebuild_passes_airflows_check_of_parameters_that_were_added_since(deployment):
+    deployment.generator(parameters={"size": {"type": "integer"}, "kind": {"type": "string"}})
+    old = deployment.build(deployment.run(conf={"size": 3, "kind": "small"}))
+    added = {
+        "token": {"type": "string", "secret": True},
+        "mirror": {"type": "string"},
+        "size": {"type": "integer", "choices": [4, 8]},
+        "kind": {"type": "boolean"},
+        "share": {"type": "number"},
+    }
+    deployment.generator(parameters=added)
+    conf = conf_of(Plan.model_validate(old.plan), load_all(deployment.include).generators["tools"])
+    run = deployment.run(conf=conf)
+    plan = Plan.model_validate(deployment.build(run).plan)
+    assert (run.state, plan.rebuild_of) == ("success", old.build_id)
+    assert (plan.parameters, plan.secrets) == ({"size": 3, "kind": "small"}, ())
 
 
 def test_a_rebuild_that_cannot_be_the_same_says_why_before_anything_is_launched(deployment, capsys):

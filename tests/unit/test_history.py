@@ -219,6 +219,13 @@ def test_of_what_was_read_back_it_is_said_what_went_with_the_catalog(past: Past,
     assert f"what is inside differs: digest {'a' * 64} → {'b' * 64}; the list of it went with a catalog" in said(
         capsys, "diff", "ami-1", "ami-3"
     )
+    past.build("lost", {"ec2": ("ami-9", "v", None)}, script="x", parameters={"extra": "vim"})
+    lines = said(capsys, "diff", "ami-1", "ami-9").splitlines()
+    assert lines[-1].startswith("scripts, files and parameters are not known of ec2/ami-1: ")
+    assert not [line for line in lines if "vim" in line or line.startswith(("script ", "parameters"))]
+    document = told(capsys, "diff", "ami-9", "ami-1")
+    assert (document["scripts"], document["files"], document["parameters"]) == (None, None, None)
+    assert told(capsys, "status", "20260101-000000-abcdef")["url"] == ""
     assert "ec2/ami-1: the list of what is inside went with a catalog" in refused(capsys, "sbom", "ami-1")
     assert "its statement went with a catalog that was lost; take the file that" in refused(
         capsys, "provenance", "20260101-000000-abcdef"

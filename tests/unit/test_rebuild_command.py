@@ -179,6 +179,20 @@ def test_rebuild_without_the_generators_file_gives_airflow_all_parameters(
     assert confs == [{"extra": "", "count": 3, "clouds": both, "rebuild": "20260302-120000-aaaaaa"}]
 
 
+def test_what_the_generator_has_gained_since_hinders_no_rebuild(airflow: Any, catalog: Catalog, include: Path) -> None:
+    """Nobody is asked for the new secret, and Airflow gets values that fit its parameters of today."""
+    gained = "  token: {type: string, secret: true}\n  mirror: {type: string}\n  strict: {type: boolean}\n"
+    text = GENERATOR.replace("  count: {type: integer}\n", f"{gained}  count: {{type: integer, choices: [8, 9]}}\n")
+    (include / "generators" / "dstat.yaml").write_text(text)
+    assert main(["rebuild", "dstat"]) == 0
+    assert [run["conf"] for run in airflow.runs.values()] == [
+        {
+            **{"mirror": "", "strict": False, "count": 8},
+            **{"clouds": ["here", "there"], "rebuild": "20260302-120000-aaaaaa"},
+        }
+    ]
+
+
 def test_rebuild_without_a_dag_says_what_to_put_back(
     airflow: Any, catalog: Catalog, include: Path, capsys: Any
 ) -> None:

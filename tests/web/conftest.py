@@ -15,10 +15,12 @@ from starlette.routing import Mount
 from starlette.testclient import TestClient
 
 from imagesmith.catalog.records import BuildState, NewTarget
+from imagesmith.catalog.recovery import FoundImage
 from imagesmith.catalog.store import Catalog
 from imagesmith.consistency import compare
 from imagesmith.core import TargetState
 from imagesmith.inventory import Inventory, Package
+from imagesmith.parameters import Value
 from imagesmith.plan import Plan, PlannedScript, PlannedSource, PlannedTarget
 from imagesmith.steps.runner import Step
 from imagesmith.web.app import PREFIX, create_app
@@ -137,6 +139,9 @@ class Web:
         image_id: str = "",
         run_id: str = "",
         others: Mapping[str, Inventory] | None = None,
+        version: str = "",
+        content: Mapping[str, Any] | None = None,
+        parameters: Mapping[str, Value] | None = None,
         secrets: tuple[str, ...] = (),
         error: str = "no room left; ask for more",
         **about: Any,
@@ -149,13 +154,15 @@ class Web:
         build_id = f"20261127-0003{number:02d}-1a2b3c"
         run_id = run_id or f"manual__of_{number}"
         targets = about or {"ec2": TargetState.SUCCESSFUL}
-        plan = plan_of(build_id, generator, f"version{number:05d}", targets, secrets=secrets)
-        content = {"name": generator, "scripts": [{"name": "tools.sh", "text": SCRIPT}], "files": [], "targets": {}}
+        version = version or f"version{number:05d}"
+        scripts = [{"name": "tools.sh", "text": SCRIPT}]
+        plan = plan_of(build_id, generator, version, targets, secrets=secrets)
+        plan = plan.model_copy(update={"parameters": {**plan.parameters, **(parameters or {})}})
         self.catalog.begin_build(
             build_id=build_id,
             generator=generator,
-            version=f"version{number:05d}",
-            content=content,
+            version=version,
+            content=content or {"name": generator, "scripts": scripts, "files": [], "targets": {}},
             dag_id=generator,
             run_id=run_id,
             requested_by="ann",
@@ -178,6 +185,20 @@ class Web:
             self.catalog.record_provenance(build_id, '{"payload": ""}' if inside else "")
             self.catalog.end_build(build_id, state)
         self.host.runs[generator, run_id] = "failed" if state.ended else "running"
+        return build_id
+
+    def read_back(self, version: str = "versionofold", *, clouds: Iterable[str] = ("ec2",)) -> str:
+        """The id of a build of `tools` of which no more is known than its images' tags on the clouds tell."""
+        build_id = "20260101-000000-abcdef"
+        for cloud in clouds:
+            plan = plan_of(build_id, "tools", version, [cloud])
+            plan = plan.model_copy(update={"scripts": (), "parameters": {}})
+            found = FoundImage(
+                **{"cloud": cloud, "image_id": f"img-{cloud}-{build_id}", "name": "lost", "build_id": build_id},
+                **{"generator": "tools", "version": version, "source_image_id": "v", "inventory_digest": "a" * 64},
+                **{"created_at": datetime(2026, 1, 1, tzinfo=UTC), "plan": plan.model_dump(mode="json")},
+            )
+            self.catalog.recover_image(found)
         return build_id
 
     def _ended(self, build_id: str, cloud: str, state: TargetState, *, image: tuple[str, str], error: str) -> None:

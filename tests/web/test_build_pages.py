@@ -173,6 +173,15 @@ def test_one_build_shows_each_cloud_with_its_steps_and_the_error(web: Web) -> No
     assert web.page("/builds/nothing").status_code == 404
 
 
+def test_of_a_build_that_was_read_back_nothing_is_said_that_is_not_known(web: Web) -> None:
+    build_id = web.read_back(clouds=["ec2", "hotel"])
+    page = web.page(f"/builds/{build_id}").text
+    assert "Whether they are is not known" in page and "There are not two images" not in page
+    assert "read-back__" not in page, "there is no such run"
+    assert f"/builds/{build_id}/rebuild" not in page
+    assert web.json(f"/builds/{build_id}")["url"] == ""
+
+
 def test_the_verdict_stands_with_its_table(web: Web) -> None:
     same = web.page(f"/builds/{web.built(**BOTH)}").text
     assert '<span class="badge green">identical</span> 2 images hold the same' in same

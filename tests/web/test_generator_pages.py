@@ -408,3 +408,6 @@ def test_versions_and_what_differs(web: Web) -> None:
     assert 'class="line added' in compared and "settings" in compared
     assert "They are the same." in web.page(f"{AT}/versions?old=version00000&new=version00001").text
     assert web.page(f"{AT}/versions?old=nothing&new=current").status_code == 404
+    web.read_back("versionofold")
+    unknown = web.page(f"{AT}/versions?old=versionofold&new=current").text
+    assert "is not known" in unknown and "They are the same." not in unknown and 'class="line' not in unknown

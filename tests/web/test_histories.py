@@ -87,6 +87,11 @@ def test_two_images_are_compared(web: Web) -> None:
     assert (ambiguous["errors"][0]["field"], "name one of" in ambiguous["detail"]) == ("before", True)
 
 
+def test_beside_an_image_that_was_read_back_its_making_is_not_known(web: Web) -> None:
+    found = web.json(f"/diff?before={image_of(web.read_back())}&after={image_of(web.built())}")
+    assert (found["scripts"], found["files"], found["parameters"]) == (None, None, None)
+
+
 def test_a_search_for_a_package(web: Web) -> None:
     old, new = image_of(web.built()), image_of(web.built(inside=NEWER))
     hits = web.json("/search?package=openssl<3.0.15")

@@ -135,6 +135,23 @@ def test_two_images_are_held_side_by_side(web: Web) -> None:
     assert web.page("/compare?before=an image&after=an image").status_code == 422
 
 
+def test_a_parameter_that_is_false_or_nought_is_not_empty(web: Web) -> None:
+    before = image_of(web.built(parameters={"strict": True, "count": 0, "gone": "x"}))
+    after = image_of(web.built(parameters={"strict": False, "count": 2, "extra": "vim"}))
+    page = web.page(f"/compare?before={before}&after={after}").text
+    shown = re.findall(r'<dt>(\w+)</dt><dd class="mono">([^<]*)</dd>', page)
+    assert shown == [("extra", "empty → vim"), ("strict", "True → False"), ("count", "0 → 2"), ("gone", "x → –")]
+
+
+def test_beside_an_image_that_was_read_back_its_making_is_not_known(web: Web) -> None:
+    lost, built = image_of(web.read_back()), image_of(web.built(parameters={"extra": "vim"}))
+    for before, after in ((lost, built), (built, lost)):
+        page = web.page(f"/compare?before={before}&after={after}").text
+        assert f"Scripts, files and parameters are not known of ec2/{lost}" in page
+        assert "Script tools.sh" not in page and "<h2>Parameters</h2>" not in page
+    assert "are not known" not in web.page(f"/compare?before={built}&after={built}").text
+
+
 def test_hidden_images_are_nowhere_on_pages(web: Web) -> None:
     parent = image_of(web.built("secret-tools"))
     own = image_of(web.built(source=parent))

@@ -63,6 +63,41 @@ def test_what_is_stored_is_not_given_anew(web: Web, name: str) -> None:
     assert web.host.calls == []
 
 
+GAINED = """\
+parameters:
+  token: {type: string, secret: true}
+  mirror: {type: string}
+  strict: {type: boolean}
+  size: {type: integer, choices: [4, 8]}
+  extra: {type: integer}
+  weight: {type: number}
+"""
+
+
+def test_what_the_generator_has_gained_since_hinders_no_rebuild(web: Web) -> None:
+    """The new secret is not asked for, and what Airflow asks for gets a value that nothing reads."""
+    build_id = web.built(parameters={"weight": 1.5, "extra": "vim"})
+    web.file("tools").write_text(TOOLS.replace(TOOLS[TOOLS.index("parameters:") : TOOLS.index("clouds:")], GAINED))
+    page = web.page(f"/builds/{build_id}/rebuild").text
+    assert "token" not in page
+    begun = web.ask("POST", f"/builds/{build_id}/rebuild")
+    assert begun.status_code == 202, begun.text
+    assert web.host.calls[-1][3]["conf"] == {
+        **{"mirror": "", "strict": False, "size": 4, "extra": 0, "weight": 1.5},
+        **{"clouds": ["ec2"], REBUILD_PARAM: build_id},
+    }
+
+
+def test_a_secret_of_the_old_build_is_given_anew(web: Web) -> None:
+    build_id = web.built(secrets=("token",))
+    web.file("tools").write_text(TOOLS.replace("parameters:\n", "parameters:\n  token: {type: string, secret: true}\n"))
+    refused = web.ask("POST", f"/builds/{build_id}/rebuild")
+    assert (refused.status_code, refused.json()["errors"][0]["field"]) == (422, "parameters.token")
+    assert web.host.calls == []
+    assert web.ask("POST", f"/builds/{build_id}/rebuild", json={"parameters": {"token": "hunter22"}}).status_code == 202
+    assert web.host.calls[-1][3]["conf"]["token"] == "hunter22"
+
+
 def test_a_build_that_cannot_be_built_again(web: Web) -> None:
     build_id = web.built(**BOTH)
     web.file("tools").write_text(TOOLS.partition("  hotel:")[0])

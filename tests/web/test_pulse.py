@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
 from contextlib import aclosing
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from html import unescape
 from typing import Any
 
 import pytest
@@ -123,6 +125,21 @@ def test_a_database_that_restarts_ends_nobodys_watch() -> None:
             await until(lambda: looks.count > before + 2)
             looks.error, looks.found = None, [watched("two")]
             await next_news(news, "two")
+
+    run(watching())
+
+
+def test_who_comes_in_the_turn_in_which_the_last_leaves_hears_too() -> None:
+    async def watching() -> None:
+        looks = Looks(watched("one"))
+        pulse = Pulse(looks, tick_s=TICK_S)
+        first = pulse.news(LONG_AGO)
+        await anext(first)
+        await first.aclose()
+        async with aclosing(pulse.news(LONG_AGO)) as second:
+            await anext(second)
+            looks.found = [watched("two")]
+            await next_news(second, "two")
 
     run(watching())
 
@@ -252,6 +269,57 @@ def test_one_build_tells_of_its_steps_its_output_and_its_end(web: Web, pulse: Pu
         await until(lambda: "event: ended" in stream.said)
         assert stream.said.count("event: changed") == 1
         await stream.leave()
+
+    run(watching())
+
+
+def stream_of_page(web: Web, build_id: str) -> Stream:
+    """The stream that the build's page as it is now opens."""
+    page = web.page(f"/builds/{build_id}").text
+    address = re.search(r'sse-connect="/imagesmith([^"]+)"', page)
+    assert address
+    return Stream(web.client.app, unescape(address[1]), ADMIN)
+
+
+def test_an_end_that_the_page_shows_is_not_told_again_and_one_after_it_is(web: Web, pulse: Pulse) -> None:
+    build_id = web.built()
+    ended = web.catalog.build(build_id).ended_at
+    assert ended
+
+    async def watching() -> None:
+        for after_s, news in ((5, False), (0, False), (-1, True)):
+            at = (ended + timedelta(seconds=after_s)).timestamp()
+            stream = Stream(web.client.app, f"/builds/{build_id}/events?at={at}", ADMIN)
+            await until(lambda stream=stream: "event: output-ec2" in stream.said)  # type: ignore[misc]
+            assert ("event: ended" in stream.said, "event: changed" in stream.said) == (news, False), after_s
+            await stream.leave()
+        stream = stream_of_page(web, build_id)
+        await until(lambda: "event: output-ec2" in stream.said)
+        assert "event: ended" not in stream.said
+        web.catalog.restart_build(build_id, deadline=ended)
+        await until(lambda: "event: changed" in stream.said)
+        web.catalog.end_build(build_id, BuildState.FAILED)
+        await until(lambda: "event: ended" in stream.said)
+        await stream.leave()
+
+    run(watching())
+
+
+@pytest.mark.parametrize("off_s", [-20, 20])
+def test_a_clock_that_is_off_hides_no_end_and_tells_none_again(web: Web, pulse: Pulse, off_s: int) -> None:
+    """The process that ends a build has another clock than the one that shows it."""
+    build_id = web.built(state=BuildState.RUNNING, ec2=TargetState.LAUNCHING)
+
+    async def watching() -> None:
+        stream = stream_of_page(web, build_id)
+        web.catalog._now = lambda: datetime.now(UTC) + timedelta(seconds=off_s)
+        web.catalog.end_build(build_id, BuildState.FAILED)
+        await until(lambda: "event: ended" in stream.said)
+        await stream.leave()
+        again = stream_of_page(web, build_id)
+        await until(lambda: "event: output-ec2" in again.said)
+        assert "event: ended" not in again.said
+        await again.leave()
 
     run(watching())
 

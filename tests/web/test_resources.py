@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
 from imagesmith.catalog.records import BuildState
 from imagesmith.core import TargetState
+from imagesmith.generator import load_all
+from imagesmith.plan import freeze
+from imagesmith.steps.begin import _content
 
-from .conftest import SCRIPT, Web
+from .conftest import SCRIPT, TOOLS, Web
 
 
 def test_clouds(web: Web) -> None:
@@ -143,6 +150,59 @@ def test_versions_and_the_difference_of_any_two(web: Web) -> None:
         "script tools.sh": SCRIPT.replace("dstat", "pcp")
     }
     web.json("/generators/tools/diff?old=nothing", status=404)
+
+
+def test_a_date_in_a_setting_is_a_difference_and_one_in_a_builds_own_image_name_is_none(web: Web) -> None:
+    text = TOOLS.replace(": debian-12", ": debian-12-amd64-20261101").replace(
+        "t3.small}", "t3.small, tags: {released: '20261101'}, image_name: '{generator}-{version}-{date}-{build_id}'}"
+    )
+    web.file("tools").write_text(text)
+    web.built(content=content_of_file(web))
+    assert web.json("/generators/tools/diff?old=version00000")["differences"] == []
+    web.file("tools").write_text(text.replace("20261101", "20261115"))
+    found = web.json("/generators/tools/diff?old=version00000")["differences"]
+    assert [(each["what"], each["lines"][3:]) for each in found] == [
+        (
+            "settings",
+            [
+                "-targets.ec2.tags.released: '20261101'",
+                "-targets.hotel.source_image.id: 'debian-12-amd64-20261101'",
+                "+targets.ec2.tags.released: '20261115'",
+                "+targets.hotel.source_image.id: 'debian-12-amd64-20261115'",
+            ],
+        )
+    ]
+
+
+def test_of_contents_without_templates_the_image_names_are_compared_but_for_what_is_one_builds(web: Web) -> None:
+    for version, name in (
+        ("v1", "tools-v1-20261101-20261101-030500-1a2b3c"),
+        ("v2", "tools-v2-20261102-20261102-030500-4d5e6f"),
+        ("v3", "gear-v3-20261103-20261103-030500-7a8b9c"),
+    ):
+        web.built(version=version, content={"name": "tools", "targets": {"ec2": {"image_name": name}}})
+    assert web.json("/generators/tools/diff?old=v1&new=v2")["differences"] == []
+    found = web.json("/generators/tools/diff?old=v1&new=v3")["differences"]
+    assert found[0]["lines"][-1] == "+targets.ec2.image_name: 'gear-{version}-…-…'"
+
+
+def test_what_a_version_that_was_read_back_consisted_of_is_not_known_until_it_is_built(web: Web) -> None:
+    web.read_back("versionofold")
+    version = "/generators/tools/versions/versionofold"
+    assert (web.json(version)["settings"], web.json(version)["texts"]) == (None, None)
+    assert web.json("/generators/tools/diff?old=versionofold")["differences"] is None
+    web.built(version="versionofold")
+    assert web.json(version)["texts"] == {"script tools.sh": SCRIPT}
+    found = web.json("/generators/tools/diff?old=versionofold")
+    assert {each["what"] for each in found["differences"]} == {"settings"}
+
+
+def content_of_file(web: Web) -> Mapping[str, Any]:
+    """What a build of the file as it is now leaves in the catalog."""
+    loaded = load_all(web.include, only="tools")
+    created = datetime(2026, 11, 1, 3, 5, tzinfo=UTC)
+    plan = freeze(loaded.generators["tools"], loaded.clouds, build_id="20261101-030500-1a2b3c", created=created)
+    return _content(plan)
 
 
 def test_builds_are_listed_and_read(web: Web) -> None:

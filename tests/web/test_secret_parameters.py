@@ -66,6 +66,16 @@ def test_a_missing_value_is_told_with_its_key(front: Front) -> None:
         assert "keyed asks for the secret parameter token" in answer["detail"]
 
 
+def test_a_rebuild_brings_what_its_build_had_which_the_gate_does_not_know(front: Front) -> None:
+    assert front.send(start(rebuild="20261127-000303-1a2b3c"), path=START)[0] == 200
+    assert front.airflow.conf == {"rebuild": "20261127-000303-1a2b3c"}
+    front.airflow.bodies.clear()
+    assert front.send(start(rebuild="20261127-000303-1a2b3c", token=VALUE), path=START)[0] == 200
+    assert front.airflow.conf["token"] == "sealed.1.keyed.token"
+    for conf in ({"rebuild": "x", "token": "abc"}, {"rebuild": None}, {"rebuild": ""}):
+        assert front.send(start(**conf), path=START)[0] == 422
+
+
 def test_strangers_get_no_value_sealed_and_airflow_sees_none(front: Front) -> None:
     front.desk.admitted, front.airflow.status = False, 401
     assert front.send(start(token=VALUE), path=START)[0] == 401

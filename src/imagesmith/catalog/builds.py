@@ -72,6 +72,7 @@ class BuildStore(Access):
         now = self._now()
         known = {"name": generator, "version": version, "content": dict(content), "created_at": now}
         session.execute(insert_unless_there(session, GeneratorVersion, known))
+        _learn(session, known)
         build = {
             "build_id": build_id,
             "generator": generator,
@@ -182,6 +183,13 @@ def _build_of_run(session: Session, *, build_id: str, dag_id: str, run_id: str) 
         belongs = f"belongs to run {other.run_id} of {other.dag_id}, not to {run_id} of {dag_id}"
         raise BuildStateError(f"{build_id}: {belongs}; start the run again under another run id")
     return record(BuildRecord, row)
+
+
+def _learn(session: Session, known: Mapping[str, Any]) -> None:
+    """Keep what the version consists of, where no more of it was known than the tags of its images tell."""
+    row = session.get_one(GeneratorVersion, (known["name"], known["version"]))
+    if not row.content:
+        row.content = known["content"]
 
 
 def _start_anew(target: Target) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import getpass
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, TextIO
 
@@ -29,16 +29,23 @@ class Question:
 
 
 def typed_in(
-    name: str, conf: Mapping[str, Any], *, ask: Callable[[str], str] = getpass.getpass, terminal: bool | None = None
+    name: str,
+    conf: Mapping[str, Any],
+    *,
+    secrets: Collection[str] | None = None,
+    ask: Callable[[str], str] = getpass.getpass,
+    terminal: bool | None = None,
 ) -> dict[str, str]:
     """What to add to the conf of a build of generator `name`; nothing where nothing is asked that it has not.
 
-    `terminal` tells whether somebody can be asked. Raises DefinitionError where nobody can.
+    `secrets` are the build's secret parameters where they are not the generator's of today. `terminal` tells whether
+    somebody can be asked. Raises DefinitionError where nobody can.
     """
-    clouds, secrets = _asking(name, conf), _missing_secrets(name, conf)
-    if (clouds or secrets) and not (sys.stdin.isatty() if terminal is None else terminal):
-        raise DefinitionError(_nobody_to_ask(name, clouds, secrets))
-    questions = [_about_password(cloud) for cloud in clouds] + [_about_secret(secret) for secret in secrets]
+    clouds = _asking(name, conf)
+    missing = sorted(set(secrets_of(name) if secrets is None else secrets) - set(conf))
+    if (clouds or missing) and not (sys.stdin.isatty() if terminal is None else terminal):
+        raise DefinitionError(_nobody_to_ask(name, clouds, missing))
+    questions = [_about_password(cloud) for cloud in clouds] + [_about_secret(secret) for secret in missing]
     return {question.key: _answer(question, ask) for question in questions}
 
 
@@ -107,10 +114,6 @@ def _secret_problem(value: str) -> str | None:
     from imagesmith.parameters import secret_problem
 
     return secret_problem(value)
-
-
-def _missing_secrets(name: str, conf: Mapping[str, Any]) -> list[str]:
-    return sorted(parameter for parameter in secrets_of(name) if parameter not in conf)
 
 
 def secrets_of(name: str) -> frozenset[str]:

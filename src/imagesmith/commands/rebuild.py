@@ -55,8 +55,9 @@ def run(args: argparse.Namespace) -> int:
     airflow = AirflowClient()
     people = sys.stderr if args.json else sys.stdout
     conf = conf_of(plan, found[0] if found else None)
+    conf |= typed_in(build.generator, conf, secrets=plan.secrets)
     try:
-        started = start(build.dag_id, {**conf, **typed_in(build.generator, conf)}, airflow=airflow, people=people)
+        started = start(build.dag_id, conf, airflow=airflow, people=people)
     except NoSuchGenerator as error:
         raise DefinitionError(
             f"{error}; what is built comes from the catalog, but tasks need the generator's DAG: put "

@@ -1,9 +1,9 @@
 """Passwords and secret parameters that are asked at every build: Airflow never sees one.
 
 A request that starts a run carries in its `conf` `password_CLOUD` for each cloud that asks for one, and the values of
-the generator's secret parameters. Before Airflow reads the request a password is exchanged at the cloud and replaced by
-a sealed credential, and a secret parameter by its sealed value. Anything else that carries such a key is refused,
-whatever it wants: there is one way in, and it is closed when in doubt.
+the generator's secret parameters; a rebuild of those that its build had. Before Airflow reads the request a password is
+exchanged at the cloud and replaced by a sealed credential, and a secret parameter by its sealed value. Anything else
+that carries such a key is refused, whatever it wants: there is one way in, and it is closed when in doubt.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from urllib.parse import unquote
 from imagesmith.core import PASSWORD_PREFIX
 from imagesmith.errors import CredentialsRefused, ImagesmithError, Transient
 from imagesmith.parameters import secret_problem
-from imagesmith.plan import CLOUDS_PARAM
+from imagesmith.plan import CLOUDS_PARAM, REBUILD_PARAM
 from imagesmith.sealing import is_sealed
 from imagesmith.web.hidden_keys import CONTAINERS, password_keys, secret_keys
 from imagesmith.web.messages import (
@@ -160,6 +160,8 @@ class PasswordGate:
         values = {name: conf.pop(name, "") for name in sorted(wanted.secrets)}
         if await self._desk.admits(scope, generator):
             for name, value in values.items():
+                if value in ("", None) and conf.get(REBUILD_PARAM):
+                    continue  # which secrets a build is to have again is in its plan; `begin` refuses what is missing
                 conf[name] = self._sealed(generator, name, value)
             for cloud in chosen:
                 conf[PASSWORD_PREFIX + cloud] = await self._credential(generator, cloud, passwords[cloud], made=made)

@@ -45,6 +45,10 @@ def rebuild(parts: Parts, caller: Caller, build: BuildRecord, wanted: runs.Wante
         if name not in plan.secrets:
             cure = "leave it out: all but secret parameters are those of the old build"
             raise refused_field(422, f"parameters.{name[:80]}", "is no secret parameter of this build", cure)
+    for name in plan.secrets:
+        if not wanted.parameters.get(name):
+            message = "was a secret parameter of this build, and its value is stored nowhere"
+            raise refused_field(422, f"parameters.{name}", message, "give it again")
     given = replace(wanted, clouds=None).conf()
     return runs.start(parts.host, caller, build.dag_id, {**_same(parts, build, plan), **given}, note=note)
 

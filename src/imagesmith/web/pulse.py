@@ -51,6 +51,7 @@ class Pulse:
             self._watchers.discard(watcher)
             if not self._watchers and self._task is not None:
                 self._task.cancel()
+                self._task = None  # whoever comes before it has ended begins another
 
     async def _beat(self) -> None:
         known: dict[str, WatchedBuild] = {}

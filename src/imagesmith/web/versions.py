@@ -17,19 +17,20 @@ from imagesmith.plan import freeze, new_build_id
 from imagesmith.web.problems import Problem, not_found
 
 CURRENT = "current"
-# A content is stored as its first build had it; these are that build's own and no difference.
+# What a build makes of its template for an image's name: its id, its date.
 _OF_ONE_BUILD = re.compile(r"\d{8}-\d{6}-[0-9a-f]{6}|(?<!\d)\d{8}(?!\d)")
-_LEFT_OUT = ("version", "script_sha256")
+# What is shown elsewhere, and what is a build's own.
+_LEFT_OUT = ("version", "script_sha256", "scripts", "files", "targets", "skip_if_unchanged", "rebuild_of")
 MOST_LINES = 20_000
 
 
 @dataclass(frozen=True)
 class Content:
-    """All of one version."""
+    """All of one version, None where it is not known: of a version that was read back from its images' tags."""
 
     version: str
-    settings: Mapping[str, Any]
-    texts: Mapping[str, str]
+    settings: Mapping[str, Any] | None
+    texts: Mapping[str, str] | None
 
 
 def content_of(catalog: Catalog, name: str, version: str, *, current: Content | None) -> Content:
@@ -41,7 +42,7 @@ def content_of(catalog: Catalog, name: str, version: str, *, current: Content | 
     stored = catalog.generator_version(name, version)
     if stored is None:
         raise not_found(f"version {version[:80]} of {name}")
-    return _content(version, stored.content)
+    return _content(version, stored.content) if stored.content else Content(version, None, None)
 
 
 def current_content(generator: Generator, clouds: Mapping[str, CloudSettings]) -> Content:
@@ -56,8 +57,13 @@ def current_content(generator: Generator, clouds: Mapping[str, CloudSettings]) -
     return _content(generator.version, document)
 
 
-def differences(old: Content, new: Content) -> list[tuple[str, list[str]]]:
-    """By setting, script or file what differs, as lines of a unified diff; nothing for the same content."""
+def differences(old: Content, new: Content) -> list[tuple[str, list[str]]] | None:
+    """By setting, script or file what differs, as lines of a unified diff; nothing for the same content.
+
+    None where one of them is not known.
+    """
+    if old.settings is None or old.texts is None or new.settings is None or new.texts is None:
+        return None
     found = []
     before, after = dict(_flat((), old.settings)), dict(_flat((), new.settings))
     changed = [key for key in sorted({*before, *after}) if before.get(key) != after.get(key)]
@@ -79,8 +85,9 @@ def _unified(old: list[str], new: list[str]) -> list[str]:
 def _content(version: str, document: Mapping[str, Any]) -> Content:
     texts = {f"script {script['name']}": str(script["text"]) for script in document.get("scripts", ())}
     texts |= {f"file {file['path']}": _text_of_file(file) for file in document.get("files", ())}
-    rest = {key: value for key, value in document.items() if key not in (*_LEFT_OUT, "scripts", "files")}
-    return Content(version, _without_build(rest, version), texts)
+    settings = {key: value for key, value in document.items() if key not in _LEFT_OUT}
+    targets = {name: _without_build(target, version) for name, target in document.get("targets", {}).items()}
+    return Content(version, {**settings, "targets": targets}, texts)
 
 
 def _text_of_file(file: Mapping[str, Any]) -> str:
@@ -90,12 +97,12 @@ def _text_of_file(file: Mapping[str, Any]) -> str:
         return f"not text, sha256 {file['sha256']}"
 
 
-def _without_build(value: Any, version: str) -> Any:
-    if isinstance(value, Mapping):
-        return {key: _without_build(item, version) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_without_build(item, version) for item in value]
-    return _OF_ONE_BUILD.sub("…", value.replace(version, "{version}")) if isinstance(value, str) else value
+def _without_build(target: Mapping[str, Any], version: str) -> Mapping[str, Any]:
+    """A target without what its image's name has of one build; where its template is kept, that alone counts."""
+    rest = {key: value for key, value in target.items() if key != "image_name"}
+    if rest.get("image_name_template") or "image_name" not in target:
+        return rest
+    return {**rest, "image_name": _OF_ONE_BUILD.sub("…", target["image_name"].replace(version, "{version}"))}
 
 
 def _flat(at: tuple[str, ...], value: Any) -> Iterator[tuple[str, str]]:

@@ -81,7 +81,7 @@ class BuildShown(BaseModel):
     error: str
     dag_id: str
     run_id: str
-    url: str = Field(description="the run in Airflow")
+    url: str = Field(description='the run in Airflow; "" of a build that was read back from its images')
     attempt: int
     requested_by: str
     requested_how: str

@@ -19,6 +19,7 @@ from imagesmith.web.parts import CallerDep, PartsDep
 router = APIRouter(tags=["history of images"])
 AT = "/images/{cloud}/{image_id:path}"
 DOT = "text/vnd.graphviz"
+_LOST = "null where one of the images was read back from its cloud's tags, which do not tell"
 ImageWord = Annotated[
     str, Query(max_length=600, description="CLOUD/ID, an id, or a name where it is unique", examples=["ec2/ami-01234"])
 ]
@@ -113,9 +114,9 @@ class ImageDiffShown(BaseModel):
     inside: list[ChangeShown] | None = Field(
         description="null where it is not known of one of them; the digests still tell whether it is the same"
     )
-    scripts: dict[str, str] = Field(description="unified diffs by name")
-    files: dict[str, list[str | None]] = Field(description="SHA-256 before and after, by path")
-    parameters: dict[str, list[Any]] = Field(description="values before and after, by name")
+    scripts: dict[str, str] | None = Field(description=f"unified diffs by name; {_LOST}")
+    files: dict[str, list[str | None]] | None = Field(description=f"SHA-256 before and after, by path; {_LOST}")
+    parameters: dict[str, list[Any]] | None = Field(description=f"values before and after, by name; {_LOST}")
 
 
 @router.get(AT + "/inventory", responses=refusals(404, 409, 422))

@@ -15,6 +15,7 @@ from imagesmith.web.problems import Problem
 
 router = APIRouter(prefix="/generators/{name}", tags=["versions"])
 GeneratorName = Annotated[str, Path(max_length=100, examples=["dstat"])]
+_LOST = "null where no more than its images' tags is left of the version"
 Version = Annotated[str, Query(max_length=100, description="a version, or `current`: the file as it is now")]
 
 
@@ -31,9 +32,13 @@ class VersionListed(BaseModel):
 class VersionShown(BaseModel):
     """What a generator consisted of."""
 
+    model_config = ConfigDict(from_attributes=True)
+
     version: str = Field(examples=["0123456789ab"])
-    settings: dict[str, Any]
-    texts: dict[str, str] = Field(description="scripts and files", examples=[{"script dstat.sh": "#!/bin/sh\n"}])
+    settings: dict[str, Any] | None = Field(description=_LOST)
+    texts: dict[str, str] | None = Field(
+        description=f"scripts and files; {_LOST}", examples=[{"script dstat.sh": "#!/bin/sh\n"}]
+    )
 
 
 class Difference(BaseModel):
@@ -44,11 +49,11 @@ class Difference(BaseModel):
 
 
 class Differences(BaseModel):
-    """Empty for two versions that are the same."""
+    """Empty for two versions that are the same, null where one of them is not known."""
 
     old: str
     new: str
-    differences: list[Difference]
+    differences: list[Difference] | None
 
 
 @router.get("/versions", responses=refusals(404, 422))
@@ -71,7 +76,7 @@ def read_version(
     """All that a version of the generator consisted of."""
     require(parts, caller, Right.SEE, name)
     found = versions.content_of(parts.catalog, name, version, current=_current(parts, name))
-    return VersionShown(version=found.version, settings=dict(found.settings), texts=dict(found.texts))
+    return VersionShown.model_validate(found)
 
 
 @router.get("/diff", responses=refusals(404, 409, 422))
@@ -82,8 +87,9 @@ def compare_versions(
     require(parts, caller, Right.SEE, name)
     current = _current(parts, name)
     one, other = (versions.content_of(parts.catalog, name, version, current=current) for version in (old, new))
-    found = [Difference(what=what, lines=lines) for what, lines in versions.differences(one, other)]
-    return Differences(old=one.version, new=other.version, differences=found)
+    found = versions.differences(one, other)
+    shown = None if found is None else [Difference(what=what, lines=lines) for what, lines in found]
+    return Differences(old=one.version, new=other.version, differences=shown)
 
 
 def versions_page(parts: Parts, caller: Caller, name: str, paging: Paging) -> Listed[VersionListed]:

@@ -6,12 +6,14 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request, Response
 
 from imagesmith.catalog.records import BuildRecord, BuildState
+from imagesmith.catalog.recovery import READ_BACK
 from imagesmith.consistency import Comparison, Difference, shown
 from imagesmith.plan import Plan
 from imagesmith.things import Kind
 from imagesmith.web import proofs, runs
 from imagesmith.web.api.builds import BuildId, build_shown, builds_listed, cancelled, retried
 from imagesmith.web.host import Right
+from imagesmith.web.pages.events import page_time
 from imagesmith.web.pages.frame import at, go_to, page
 from imagesmith.web.pages.posted import PostedDep
 from imagesmith.web.pages.starts import Start, asking, go_to_run, refused
@@ -53,6 +55,7 @@ def show_build(parts: PartsDep, caller: CallerDep, request: Request, build_id: B
     build = the_build(parts, caller, build_id)
     targets = parts.catalog.targets(build_id)
     may = {right: parts.host.may(caller, right, build.generator) for right in (Right.STEER, Right.START)}
+    read_back = build.requested_how == READ_BACK
     lost = [target.cloud for target in targets if target.state in runs.RETRIED]
     return page(
         request,
@@ -63,11 +66,12 @@ def show_build(parts: PartsDep, caller: CallerDep, request: Request, build_id: B
         may_read=parts.host.may(caller, Right.READ_LOGS, build.generator),
         may_cancel=may[Right.STEER] and not build.state.ended,
         may_retry=may[Right.STEER] and build.state.ended and bool(lost),
-        may_rebuild=may[Right.START] and build.state.ended,
+        may_rebuild=may[Right.START] and build.state.ended and not read_back,
+        read_back=read_back,
         lost=lost,
         proven=bool(build.provenance),
         tasks=runs.TASKS,
-        events=at(request, "builds", build_id, "events", at=loaded.timestamp()),
+        events=at(request, "builds", build_id, "events", at=page_time(build, loaded).timestamp()),
         **_consistency(build),
     )
 

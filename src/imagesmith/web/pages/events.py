@@ -5,18 +5,20 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import aclosing
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
 import anyio.to_thread
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import StreamingResponse
 
+from imagesmith.catalog.records import BuildRecord
 from imagesmith.catalog.watching import WatchedBuild
 from imagesmith.web.api.builds import BuildId, BuildListed
 from imagesmith.web.host import Caller
 from imagesmith.web.pages.frame import render
 from imagesmith.web.parts import CallerDep, Parts, PartsDep, the_build
+from imagesmith.web.pulse import LATE_S
 
 Told = Callable[[Sequence[WatchedBuild]], Iterator[str]]
 router = APIRouter(prefix="/builds")
@@ -57,8 +59,9 @@ async def builds_events(
 async def build_events(
     parts: PartsDep, caller: CallerDep, request: Request, build_id: BuildId, at: Moment
 ) -> StreamingResponse:
-    """`changed` for steps and states, `ended` for the build's end, `output-CLOUD` for more output."""
+    """`changed` for steps and states, `ended` for the build's end after `at`, `output-CLOUD` for more output."""
     await anyio.to_thread.run_sync(the_build, parts, caller, build_id)
+    since = datetime.fromtimestamp(at, UTC)
     last: list[WatchedBuild] = []
 
     def told(batch: Sequence[WatchedBuild]) -> Iterator[str]:
@@ -67,9 +70,17 @@ async def build_events(
                 continue
             before = last.pop() if last else None
             last.append(each)
-            yield from _of_one(before, each)
+            yield from _of_one(before, each, since)
 
-    return _stream(parts, datetime.fromtimestamp(at, UTC), told)
+    return _stream(parts, since, told)
+
+
+def page_time(build: BuildRecord, loaded: datetime) -> datetime:
+    """The `at` of a page of the build: no end that it shows is after it, and any other is, whatever wrote it.
+
+    Clocks of several machines differ.
+    """
+    return max(loaded, build.ended_at) if build.ended_at else loaded - timedelta(seconds=LATE_S)
 
 
 def event(name: str, data: str = "") -> str:
@@ -82,14 +93,22 @@ def _still_sees(parts: Parts, caller: Caller, each: WatchedBuild) -> bool:
     return bool(parts.host.sees(caller, [each.summary.generator]))
 
 
-def _of_one(before: WatchedBuild | None, now: WatchedBuild) -> Iterator[str]:
-    if now.summary.state.ended and (before is None or not before.summary.state.ended):
+def _of_one(before: WatchedBuild | None, now: WatchedBuild, since: datetime) -> Iterator[str]:
+    told, ended = since if before is None else before.summary.ended_at, now.summary.ended_at
+    if ended and (told is None or ended > told):
         yield event("ended")
-    elif before is None or (before.summary, before.steps) != (now.summary, now.steps):
+    elif _moved(before, now):
         yield event("changed")
     for cloud, mark in now.output.items():
         if before is None or before.output.get(cloud) != mark:
             yield event(f"output-{cloud}")
+
+
+def _moved(before: WatchedBuild | None, now: WatchedBuild) -> bool:
+    """Whether the page may show it as it is no more; of an ended build it shows the end."""
+    if before is None:
+        return now.summary.ended_at is None
+    return (before.summary, before.steps) != (now.summary, now.steps)
 
 
 def _stream(parts: Parts, since: datetime, told: Told) -> StreamingResponse:

@@ -78,10 +78,12 @@ def compare_images(
     found = history.compared(parts, caller, one, other)
     inside = found.inside or []
     by_digest = image_diff.by_digest(found.before.image, found.after.image) if found.inside is None else ""
+    making_unknown = image_diff.making_unknown(found)
     return page(
         request,
         "compare.html",
         by_digest=by_digest[:1].upper() + by_digest[1:],
+        making_unknown=making_unknown[:1].upper() + making_unknown[1:],
         found=found,
         inside=inside[:MOST_THINGS],
         left_out=max(0, len(inside) - MOST_THINGS),
