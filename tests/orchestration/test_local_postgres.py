@@ -91,6 +91,20 @@ def test_one_that_was_just_dying_when_it_was_asked_for_is_followed_by_another(
     assert ask(server.url("postgres"), "SELECT 1") == 1
 
 
+def test_one_whose_children_have_not_ended_yet_is_followed_by_another(server: Postgres) -> None:
+    pid = server.daemon.running()
+    assert pid is not None
+    children = [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    os.kill(children[0], signal.SIGSTOP)
+    threading.Timer(1.5, os.kill, (children[0], signal.SIGCONT)).start()
+    os.killpg(pid, signal.SIGKILL)
+    while server.daemon.running() is not None:
+        pass
+    server.start()
+    assert "pre-existing shared memory block" in server.daemon.log_path.read_text()
+    assert ask(server.url("postgres"), "SELECT 1") == 1
+
+
 def test_one_whose_death_its_parent_has_not_noted_yet_is_followed_by_another(server: Postgres) -> None:
     server.stop()
     starts = "import sys; from pathlib import Path; from imagesmith.local.postgres import Postgres; "
