@@ -14,7 +14,6 @@ from typing import Any
 
 from imagesmith.airflow_client import AirflowClient, NoSuchRun, Run
 from imagesmith.catalog.records import BuildRecord, BuildState, ImageRecord, StepRecord, TargetRecord
-from imagesmith.catalog.recovery import READ_BACK
 from imagesmith.catalog.store import Catalog
 from imagesmith.core import TargetState
 from imagesmith.errors import BuildFailed, SetupError, Transient
@@ -194,7 +193,7 @@ def as_json(progress: BuildProgress, *, url: str) -> dict[str, Any]:
         "error": build.error,
         "dag_id": build.dag_id,
         "run_id": build.run_id,
-        "url": "" if build.requested_how == READ_BACK else url,
+        "url": "" if build.read_back else url,
         "attempt": build.attempt,
         "requested_by": build.requested_by,
         "requested_how": build.requested_how,

@@ -6,7 +6,6 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from imagesmith.catalog.records import BuildRecord, ImageRecord, TargetRecord
-from imagesmith.catalog.recovery import READ_BACK
 from imagesmith.catalog.store import Catalog
 from imagesmith.inventory import Inventory
 from imagesmith.plan import Plan
@@ -35,8 +34,8 @@ class Story:
 
     @property
     def read_back(self) -> bool:
-        """Whether its images' tags are all that is known of the build: its run, log and verification are not."""
-        return self.build.requested_how == READ_BACK
+        """Whether its images' tags are all that is known of the build."""
+        return self.build.read_back
 
 
 def story_of(catalog: Catalog, image: ImageRecord) -> Story:

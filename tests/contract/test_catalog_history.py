@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from imagesmith.catalog.records import BuildState, ImageRecord, NewTarget
-from imagesmith.catalog.recovery import READ_BACK, FoundImage
+from imagesmith.catalog.records import READ_BACK, BuildState, ImageRecord, NewTarget
+from imagesmith.catalog.recovery import FoundImage
 from imagesmith.catalog.store import Catalog
 from imagesmith.core import ImageState, TargetState
 from imagesmith.inventory import Inventory

@@ -8,8 +8,7 @@ from typing import Any
 import yaml
 
 from imagesmith import settings
-from imagesmith.catalog.records import BuildState
-from imagesmith.catalog.recovery import READ_BACK
+from imagesmith.catalog.records import READ_BACK, BuildState
 from imagesmith.generator import load_all
 from imagesmith.lineage import drawn, lineage_of
 from imagesmith.plan import Plan

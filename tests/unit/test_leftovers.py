@@ -85,7 +85,7 @@ class World:
             if method == moment and coming:
                 coming.pop()()
 
-        self.cloud.meanwhile = meanwhile  # type: ignore[method-assign]
+        self.cloud.meanwhile = meanwhile  # type: ignore[method-assign]  # what happens then is the test's own
 
     def restart(self, build_id: str) -> None:
         self.catalog.restart_build(build_id, deadline=datetime.now(UTC) + timedelta(hours=1))

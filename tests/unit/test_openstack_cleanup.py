@@ -46,7 +46,7 @@ class SlowCinder(Api):
 
 def deleted(cinder: SlowCinder, *resources: Resource) -> list[tuple[ResourceKind, str]]:
     """What is left after one round, which needs no network."""
-    left = Deletion(cinder, lambda: None).run(resources)  # type: ignore[arg-type,return-value]
+    left = Deletion(cinder, lambda: None).run(resources)  # type: ignore[arg-type,return-value]  # fakes
     return sorted((each.kind, each.id) for each in left)
 
 

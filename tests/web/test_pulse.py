@@ -152,7 +152,7 @@ def test_who_is_slow_gets_the_newest_of_each_build_once() -> None:
             for mark in range(5):
                 looks.found = [replace(watched("one"), steps=str(mark))]
                 before = looks.count
-                await until(lambda before=before: looks.count > before + 1)  # type: ignore[misc]
+                await until(lambda before=before: looks.count > before + 1)  # type: ignore[misc]  # mypy infers no lambda's default
             assert [each.steps for each in await anext(news)] == ["4"]
 
     run(watching())
@@ -290,7 +290,7 @@ def test_an_end_that_the_page_shows_is_not_told_again_and_one_after_it_is(web: W
         for after_s, news in ((5, False), (0, False), (-1, True)):
             at = (ended + timedelta(seconds=after_s)).timestamp()
             stream = Stream(web.client.app, f"/builds/{build_id}/events?at={at}", ADMIN)
-            await until(lambda stream=stream: "event: output-ec2" in stream.said)  # type: ignore[misc]
+            await until(lambda stream=stream: "event: output-ec2" in stream.said)  # type: ignore[misc]  # mypy infers no lambda's default
             assert ("event: ended" in stream.said, "event: changed" in stream.said) == (news, False), after_s
             await stream.leave()
         stream = stream_of_page(web, build_id)

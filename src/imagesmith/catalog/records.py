@@ -77,6 +77,10 @@ class GeneratorVersionRecord:
     created_at: datetime
 
 
+# How a build was asked for that is known by its images' tags alone.
+READ_BACK = "read back from the clouds"
+
+
 @dataclass(frozen=True)
 class BuildRecord:
     """One build; `attempt` counts from 1 and grows each time the same run is started again.
@@ -105,6 +109,11 @@ class BuildRecord:
     provenance: str
     sealed_secrets: Mapping[str, Any] | None = field(repr=False)
     announced_at: datetime | None
+
+    @property
+    def read_back(self) -> bool:
+        """Whether its images' tags are all that is known of it: its run, scripts, log and verification are not."""
+        return self.requested_how == READ_BACK
 
 
 @dataclass(frozen=True)

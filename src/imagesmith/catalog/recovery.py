@@ -10,12 +10,9 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from imagesmith.catalog.access import Access, insert_unless_there, the_build, writes
-from imagesmith.catalog.records import BuildState
+from imagesmith.catalog.records import READ_BACK, BuildState
 from imagesmith.catalog.schema import Build, GeneratorVersion, SavedImage, Target
 from imagesmith.core import ImageState, TargetState
-
-# How a build was asked for that is known by its images' tags alone.
-READ_BACK = "read back from the clouds"
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,8 @@ if TYPE_CHECKING:
 
 
 def _none(build: BuildRecord) -> BuildStateError:
-    from imagesmith.catalog.recovery import READ_BACK
 
-    if build.requested_how == READ_BACK:
+    if build.read_back:
         return BuildStateError(
             f"build {build.build_id} was read back from its images' tags, and its statement went with a catalog "
             "that was lost; take the file that was written before, which still holds, or build anew"

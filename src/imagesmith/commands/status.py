@@ -67,7 +67,6 @@ def find(catalog: Catalog, word: str) -> BuildRecord:
 
 def _show_one(progress: BuildProgress, *, as_json: bool) -> None:
     from imagesmith import progress as reading
-    from imagesmith.catalog.recovery import READ_BACK
     from imagesmith.screen import summary
 
     url = _address(progress.build)
@@ -77,7 +76,7 @@ def _show_one(progress: BuildProgress, *, as_json: bool) -> None:
     build = progress.build
     print("\n".join(summary(progress)))
     print(f"  requested {build.requested_how} {build.requested_by}".rstrip())
-    if build.requested_how != READ_BACK:  # of such a build no run is known
+    if not build.read_back:  # of such a build no run is known
         print(f"  run {build.run_id}: {url}")
 
 

@@ -6,7 +6,6 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request, Response
 
 from imagesmith.catalog.records import BuildRecord, BuildState
-from imagesmith.catalog.recovery import READ_BACK
 from imagesmith.consistency import Comparison, Difference, shown
 from imagesmith.plan import Plan
 from imagesmith.things import Kind
@@ -55,7 +54,6 @@ def show_build(parts: PartsDep, caller: CallerDep, request: Request, build_id: B
     build = the_build(parts, caller, build_id)
     targets = parts.catalog.targets(build_id)
     may = {right: parts.host.may(caller, right, build.generator) for right in (Right.STEER, Right.START)}
-    read_back = build.requested_how == READ_BACK
     lost = [target.cloud for target in targets if target.state in runs.RETRIED]
     return page(
         request,
@@ -66,8 +64,8 @@ def show_build(parts: PartsDep, caller: CallerDep, request: Request, build_id: B
         may_read=parts.host.may(caller, Right.READ_LOGS, build.generator),
         may_cancel=may[Right.STEER] and not build.state.ended,
         may_retry=may[Right.STEER] and build.state.ended and bool(lost),
-        may_rebuild=may[Right.START] and build.state.ended and not read_back,
-        read_back=read_back,
+        may_rebuild=may[Right.START] and build.state.ended and not build.read_back,
+        read_back=build.read_back,
         lost=lost,
         proven=bool(build.provenance),
         tasks=runs.TASKS,
